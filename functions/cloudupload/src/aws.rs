@@ -1,0 +1,156 @@
+//! How every function talks to AWS: one retry layer with one budget, a timeout on everything, and failures that say
+//! which call failed and why.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_config::{
+    BehaviorVersion, SdkConfig,
+    retry::RetryConfig,
+    timeout::{TimeoutConfig, TimeoutConfigBuilder},
+};
+use aws_sdk_dynamodb::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::BeforeTransmitInterceptorContextRef,
+    },
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+};
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
+
+/// How patient a function may be with AWS.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// Somebody waits for an HTTP answer, which API Gateway gives up on after 30 s.
+    Request,
+    /// A step of a job: a minute or two of throttling is ridden out.
+    Step,
+}
+
+/// The configuration of every AWS client: credentials and region from the environment, as Lambda gives them.
+///
+/// Calls are retried here and nowhere else: throttling, 5xx, timeouts and broken connections, with full jitter.
+/// Other errors come back at once.
+pub async fn config(patience: Patience) -> SdkConfig {
+    let (retries, timeouts) = limits(patience);
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(retries)
+        .timeout_config(timeouts.build())
+        .load()
+        .await
+}
+
+fn limits(patience: Patience) -> (RetryConfig, TimeoutConfigBuilder) {
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3));
+    match patience {
+        Patience::Request => (
+            RetryConfig::standard()
+                .with_max_attempts(4)
+                .with_initial_backoff(Duration::from_millis(200))
+                .with_max_backoff(Duration::from_secs(2)),
+            timeouts
+                .operation_attempt_timeout(Duration::from_secs(5))
+                .operation_timeout(Duration::from_secs(15)),
+        ),
+        Patience::Step => (
+            RetryConfig::standard()
+                .with_max_attempts(9)
+                .with_max_backoff(Duration::from_secs(20)),
+            timeouts
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .operation_timeout(Duration::from_secs(240)),
+        ),
+    }
+}
+
+/// Counts the attempts after the first of the clients that it is given to, so that a job's log can tell of them.
+#[derive(Clone, Debug, Default)]
+pub struct Retries(Arc<AtomicU32>);
+
+impl Retries {
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for Retries {
+    fn name(&self) -> &'static str {
+        "Retries"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if config
+            .load::<RequestAttempts>()
+            .is_some_and(|attempts| attempts.attempts() > 1)
+        {
+            self.add();
+        }
+        Ok(())
+    }
+}
+
+/// An AWS call that failed, after its retries.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Failure {
+    /// The call as IAM names it, such as `ec2:RegisterImage`.
+    pub call: &'static str,
+    /// The error code, where AWS answered with one.
+    pub code: Option<String>,
+    pub message: String,
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// For `map_err` behind the call named.
+    pub fn of<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug,
+        SdkError<E, R>: RequestId,
+    {
+        move |error| Failure {
+            call,
+            code: error.code().map(str::to_owned),
+            message: match error.message() {
+                Some(message) => message.to_owned(),
+                None => DisplayErrorContext(&error).to_string(),
+            },
+            request_id: error.request_id().map(str::to_owned),
+        }
+    }
+
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: ", self.call)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}

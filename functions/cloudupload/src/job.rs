@@ -1,0 +1,274 @@
+//! A job: one image on its way from OBS into a user's account.
+
+use std::{collections::BTreeMap, fmt, num::ParseIntError, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    image::{format::Compression, partition::BootMode},
+    names::{Arch, FileName, Package, Project, Repository, User},
+    target::Ec2Target,
+};
+
+/// A job's number: counted up from 1, never reused, below 2^31 because the OBS frontend keeps it in a signed 32-bit
+/// column (`cloud_user_upload_jobs.job_id` in its schema).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId(u32);
+
+/// Why a number is no job id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadJobId {
+    #[error("not a number: '{text}'")]
+    NotANumber { text: String, source: ParseIntError },
+    #[error("no job can have the number {0}: job numbers go from 1 to {max}", max = JobId::MAX)]
+    OutOfRange(u64),
+}
+
+impl JobId {
+    pub const MAX: u32 = i32::MAX as u32;
+
+    pub fn new(number: u64) -> Result<Self, BadJobId> {
+        u32::try_from(number)
+            .ok()
+            .filter(|n| (1..=Self::MAX).contains(n))
+            .map(Self)
+            .ok_or(BadJobId::OutOfRange(number))
+    }
+
+    /// The name under which the job's execution and its log stream run.
+    pub fn execution_name(self) -> String {
+        format!("job-{self}")
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = BadJobId;
+
+    fn try_from(text: String) -> Result<Self, BadJobId> {
+        text.parse()
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> String {
+        id.to_string()
+    }
+}
+
+impl FromStr for JobId {
+    type Err = BadJobId;
+
+    fn from_str(text: &str) -> Result<Self, BadJobId> {
+        let number = text.parse().map_err(|source| BadJobId::NotANumber {
+            text: text.to_owned(),
+            source,
+        })?;
+        Self::new(number)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a job stands. It only moves forward; the last two are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Created,
+    Receiving,
+    Scheduled,
+    Uploading,
+    Succeeded,
+    Failed,
+}
+
+impl State {
+    /// The states of a job that is still on its way, in order.
+    pub const OPEN: [State; 4] = [
+        State::Created,
+        State::Receiving,
+        State::Scheduled,
+        State::Uploading,
+    ];
+
+    pub fn is_final(self) -> bool {
+        !Self::OPEN.contains(&self)
+    }
+
+    /// The states from which a job may be set to this one. An open state follows itself too, because a step may run
+    /// twice; a final one follows none that is final.
+    pub fn predecessors(self) -> &'static [State] {
+        match self {
+            State::Created => &[State::Created],
+            State::Receiving => &[State::Created, State::Receiving],
+            State::Scheduled => &[State::Receiving, State::Scheduled],
+            State::Uploading => &[State::Scheduled, State::Uploading],
+            State::Succeeded => &[State::Uploading],
+            State::Failed => &Self::OPEN,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Created => "created",
+            State::Receiving => "receiving",
+            State::Scheduled => "scheduled",
+            State::Uploading => "uploading",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a job is, in percent of the whole way. The shares are what the stages took of a 10 GiB image's time; they
+/// only have to move steadily.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    /// Bytes of the file that came from OBS, of how many.
+    Received { bytes: u64, of: u64 },
+    /// Bytes of the staged file that went into the user's bucket, of how many.
+    Transferred { bytes: u64, of: u64 },
+    /// Percent of the import task, as EC2 tells it.
+    Imported { percent: u8 },
+}
+
+impl Progress {
+    pub fn percent(self) -> u8 {
+        let (from, to, share) = match self {
+            Progress::Received { bytes, of } => (0, 25, ratio(bytes, of)),
+            Progress::Transferred { bytes, of } => (25, 60, ratio(bytes, of)),
+            Progress::Imported { percent } => (60, 99, ratio(percent.into(), 100)),
+        };
+        from + (share * f64::from(to - from)) as u8
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        return 1.0;
+    }
+    (part as f64 / whole as f64).min(1.0)
+}
+
+/// The cloud a job's image goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    Ec2,
+}
+
+/// What is asked for when a job is created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub user: User,
+    pub target: Cloud,
+    pub project: Project,
+    pub repository: Repository,
+    pub package: Package,
+    pub arch: Arch,
+    pub filename: FileName,
+    /// Bytes of the file as it lies in OBS.
+    pub size: u64,
+    pub ec2: Ec2Target,
+}
+
+/// A job's record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub state: State,
+    pub details: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// How often a step of this job had to be tried again.
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    pub order: Order,
+    #[serde(default)]
+    pub work: Work,
+}
+
+impl Job {
+    pub const WAITING: &str = "waiting to receive image";
+    pub const KILLED: &str = "killed";
+
+    /// The key of the file in the staging bucket.
+    pub fn staged_key(&self) -> String {
+        format!("job-{}/{}", self.id, self.order.filename)
+    }
+}
+
+/// What the steps of a job found and made so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Received>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Staged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// Seconds since the epoch at which the job got to `uploading`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_began: Option<u64>,
+    /// Bytes of the staged file that each slice has moved, by the slice's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<BTreeMap<String, u64>>,
+    /// The multipart upload into the user's bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_upload: Option<String>,
+    /// Bytes of the disk, as it was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import_task: Option<String>,
+    /// Seconds since the epoch at which the import task was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import_began: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+/// How far the receiving is, so that another invocation can go on from there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Received {
+    /// The multipart upload into the staging bucket.
+    pub upload: String,
+    /// Bytes that lie in whole parts of that upload.
+    pub bytes: u64,
+    /// How many parts those are.
+    pub parts: u32,
+    /// State of the SHA-256 over those bytes, in hex.
+    pub hash: String,
+    /// What OBS said of the file's version, if it says anything.
+    pub version: Option<String>,
+}
+
+/// The file, complete in the staging bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Staged {
+    pub etag: String,
+    /// Of the file as it came from OBS, in hex.
+    pub sha256: String,
+}
+
+/// What was found out about the disk image in the staged file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disk {
+    pub compression: Compression,
+    pub boot: BootMode,
+}

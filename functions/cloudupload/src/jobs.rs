@@ -1,0 +1,392 @@
+//! The job records in DynamoDB.
+//!
+//! One item a job under its number, and one item `counter` from which the numbers come. Every change of state is a
+//! conditional write: whoever loses the race is told that the job has [moved](JobsError::Moved).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_dynamo::{from_item, to_attribute_value, to_item};
+
+use crate::{
+    aws::Failure,
+    job::{BadJobId, Job, JobId, Order, Progress, State, Work},
+};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// What can go wrong with a job's record.
+#[derive(Debug, thiserror::Error)]
+pub enum JobsError {
+    #[error("no such job")]
+    NoSuchJob(JobId),
+    /// Somebody else made the job final, or took it past this state: the caller has to stop.
+    #[error("job {} is {} already", .0.id, .0.state)]
+    Moved(Box<Job>),
+    #[error(transparent)]
+    Aws(#[from] Failure),
+    #[error("the job numbers are used up: {0}")]
+    NoNumberLeft(#[from] BadJobId),
+    #[error("the record of job {id} cannot be read: {source}")]
+    Unreadable {
+        id: String,
+        source: serde_dynamo::Error,
+    },
+    #[error("a record cannot be written: {0}")]
+    Unwritable(serde_dynamo::Error),
+    #[error("DynamoDB left {0} of the records asked for unread, {1} times in a row")]
+    Unprocessed(usize, u32),
+}
+
+/// The table of jobs.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    client: Client,
+    table: String,
+}
+
+/// DynamoDB's limit of keys in one BatchGetItem (API reference, BatchGetItem).
+const BATCH: usize = 100;
+
+/// How often BatchGetItem may leave keys unprocessed before a list call gives up.
+const BATCH_TRIES: u32 = 6;
+
+const COUNTER: &str = "counter";
+
+impl Jobs {
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Makes a job of an order: takes the next number and writes the record.
+    pub async fn create(&self, order: Order) -> Result<Job, JobsError> {
+        let job = Job {
+            id: self.next_id().await?,
+            state: State::Created,
+            details: Job::WAITING.to_owned(),
+            progress: None,
+            tries: None,
+            created: now(),
+            order,
+            work: Work::default(),
+        };
+        let item: Item = to_item(&job).map_err(JobsError::Unwritable)?;
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(id)")
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:PutItem"))?;
+        Ok(job)
+    }
+
+    async fn next_id(&self) -> Result<JobId, JobsError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(COUNTER.to_owned()))
+            .update_expression("ADD taken :one")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:UpdateItem"))?;
+        #[derive(serde::Deserialize)]
+        struct Counter {
+            taken: u64,
+        }
+        let counter: Counter = read(answer.attributes.unwrap_or_default())?;
+        Ok(JobId::new(counter.taken)?)
+    }
+
+    /// The job as the last write left it.
+    pub async fn get(&self, id: JobId) -> Result<Job, JobsError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(HashMap::from([key(id)])))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:GetItem"))?;
+        read(answer.item.ok_or(JobsError::NoSuchJob(id))?)
+    }
+
+    /// Those of the jobs asked for that exist, in no order.
+    pub async fn get_many(&self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, Job>, JobsError> {
+        let ids: Vec<JobId> = ids.into_iter().collect();
+        let mut batches = tokio::task::JoinSet::new();
+        for batch in ids.chunks(BATCH) {
+            let keys = batch.iter().map(|&id| HashMap::from([key(id)])).collect();
+            let jobs = self.clone();
+            batches.spawn(async move { jobs.get_batch(keys).await });
+        }
+        let mut found = HashMap::with_capacity(ids.len());
+        while let Some(batch) = batches.join_next().await {
+            let items = batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            for item in items {
+                let job: Job = read(item)?;
+                found.insert(job.id, job);
+            }
+        }
+        Ok(found)
+    }
+
+    /// BatchGetItem may leave out any part of a batch and asks its callers to come again for it, later each time
+    /// (API reference, BatchGetItem, `UnprocessedKeys`).
+    async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, JobsError> {
+        let mut items = Vec::with_capacity(keys.len());
+        for tried in 0..BATCH_TRIES {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .build()
+                .expect("the only field that must be there, keys, is set");
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted)
+                .send()
+                .await
+                .map_err(Failure::of("dynamodb:BatchGetItem"))?;
+            items.extend(answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default());
+            keys = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table)
+                .map(|left| left.keys)
+                .unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(items);
+            }
+            let ceiling = Duration::from_millis(50) * 2u32.pow(tried);
+            tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
+        }
+        Err(JobsError::Unprocessed(keys.len(), BATCH_TRIES))
+    }
+
+    /// One page of all jobs, in no order; the second value is where the next page begins.
+    pub async fn page(&self, from: Option<Item>) -> Result<(Vec<Job>, Option<Item>), JobsError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .set_exclusive_start_key(from)
+            .filter_expression("attribute_exists(#state)")
+            .expression_attribute_names("#state", "state")
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:Scan"))?;
+        let jobs = answer
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()?;
+        Ok((jobs, answer.last_evaluated_key))
+    }
+
+    /// Takes the job to an open state, if it has not gone past it.
+    pub async fn advance(&self, id: JobId, to: State, details: &str) -> Result<Job, JobsError> {
+        let change = Change::default().set("state", to)?.set("details", details)?;
+        self.change(id, to.predecessors(), change).await
+    }
+
+    /// Ends the job well: `details` is the AMI's id.
+    pub async fn succeed(&self, id: JobId, details: &str) -> Result<Job, JobsError> {
+        let change = Change::default()
+            .set("state", State::Succeeded)?
+            .set("details", details)?
+            .set("progress", 100)?;
+        self.change(id, State::Succeeded.predecessors(), change).await
+    }
+
+    /// Ends the job: `details` is the reason, which its user reads.
+    pub async fn fail(&self, id: JobId, details: &str) -> Result<Job, JobsError> {
+        let change = Change::default()
+            .set("state", State::Failed)?
+            .set("details", details)?;
+        self.change(id, State::Failed.predecessors(), change).await
+    }
+
+    /// Writes down how far the job is. Fails with [`Moved`](JobsError::Moved) once the job is final, which is how a
+    /// running step learns of a kill.
+    pub async fn set_progress(&self, id: JobId, progress: Progress) -> Result<Job, JobsError> {
+        let change = Change::default().set("progress", progress.percent())?;
+        self.change(id, &State::OPEN, change).await
+    }
+
+    /// Writes down what a step found or made; what is `None` in it stays as the record says.
+    pub async fn learn(&self, id: JobId, news: &Work) -> Result<Job, JobsError> {
+        let news: Item = to_item(news).map_err(JobsError::Unwritable)?;
+        let change = news.into_iter().fold(Change::default(), |change, (name, value)| {
+            change.set_attribute(&format!("work.{name}"), value)
+        });
+        self.change(id, &State::OPEN, change).await
+    }
+
+    /// Writes down how many of the staged bytes a slice has moved; `work.moved` of the answer has those of all slices.
+    pub async fn set_moved(&self, id: JobId, slice: u32, bytes: u64) -> Result<Job, JobsError> {
+        let change = Change::default().set(&format!("work.moved.{slice}"), bytes)?;
+        self.change(id, &State::OPEN, change).await
+    }
+
+    /// Counts one more try of a step, as the API shows it.
+    pub async fn count_try(&self, id: JobId) -> Result<Job, JobsError> {
+        self.change(id, &State::OPEN, Change::default().add("try", 1)?).await
+    }
+
+    /// Whether the caller is the one, of all that work on the job, to write the next progress line: true for one of
+    /// them in every `period`.
+    pub async fn may_report(&self, id: JobId, period: Duration) -> Result<bool, JobsError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(HashMap::from([key(id)])))
+            .update_expression("SET reported = :now")
+            .condition_expression("attribute_not_exists(reported) OR reported <= :then")
+            .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string()))
+            .expression_attribute_values(
+                ":then",
+                AttributeValue::N(now.saturating_sub(period).as_millis().to_string()),
+            )
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if is_condition(&error) => Ok(false),
+            Err(error) => Err(Failure::of("dynamodb:UpdateItem")(error).into()),
+        }
+    }
+
+    async fn change(&self, id: JobId, from: &[State], change: Change) -> Result<Job, JobsError> {
+        let Change { clauses, mut names, mut values } = change;
+        names.insert("#state".to_owned(), "state".to_owned());
+        let mut allowed = Vec::with_capacity(from.len());
+        for state in from {
+            let placeholder = format!(":{state}");
+            values.insert(placeholder.clone(), AttributeValue::S(state.to_string()));
+            allowed.push(placeholder);
+        }
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(HashMap::from([key(id)])))
+            .update_expression(
+                clauses
+                    .iter()
+                    .map(|(verb, changes)| format!("{verb} {}", changes.join(", ")))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+            .condition_expression(format!("#state IN ({})", allowed.join(", ")))
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) => return read(answer.attributes.unwrap_or_default()),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                match refused.item().cloned() {
+                    Some(item) => Err(JobsError::Moved(Box::new(read(item)?))),
+                    None => Err(JobsError::NoSuchJob(id)),
+                }
+            }
+            _ => Err(Failure::of("dynamodb:UpdateItem")(error).into()),
+        }
+    }
+}
+
+/// An update expression in the making, with placeholders for every name: many of ours are reserved words.
+#[derive(Default)]
+struct Change {
+    clauses: BTreeMap<&'static str, Vec<String>>,
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+impl Change {
+    fn set(self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
+        let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
+        Ok(self.set_attribute(path, value))
+    }
+
+    fn set_attribute(mut self, path: &str, value: AttributeValue) -> Self {
+        let (path, value) = (self.name(path), self.value(value));
+        self.clauses.entry("SET").or_default().push(format!("{path} = {value}"));
+        self
+    }
+
+    fn add(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
+        let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
+        let (path, value) = (self.name(path), self.value(value));
+        self.clauses.entry("ADD").or_default().push(format!("{path} {value}"));
+        Ok(self)
+    }
+
+    fn name(&mut self, path: &str) -> String {
+        path.split('.')
+            .map(|name| {
+                let placeholder = format!("#n{}", self.names.len());
+                self.names.insert(placeholder.clone(), name.to_owned());
+                placeholder
+            })
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+}
+
+fn key(id: JobId) -> (String, AttributeValue) {
+    ("id".to_owned(), AttributeValue::S(id.to_string()))
+}
+
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, JobsError> {
+    let id = item
+        .get("id")
+        .and_then(|id| id.as_s().ok())
+        .cloned()
+        .unwrap_or_default();
+    from_item(item).map_err(|source| JobsError::Unreadable { id, source })
+}
+
+fn is_condition(error: &SdkError<UpdateItemError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// Seconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

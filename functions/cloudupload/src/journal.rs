@@ -1,0 +1,178 @@
+//! The jobs' logs in CloudWatch Logs: one stream a job, a plain line an event.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cloudwatchlogs::{
+    Client,
+    error::SdkError,
+    operation::{create_log_stream::CreateLogStreamError, put_log_events::PutLogEventsError},
+    types::InputLogEvent,
+};
+
+use crate::{aws::Failure, job::JobId};
+
+/// The log group of all jobs.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    client: Client,
+    group: String,
+}
+
+/// A job's log so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    pub text: String,
+    /// When the last line was written, in seconds since the epoch.
+    pub modified: u64,
+}
+
+impl Journal {
+    pub fn new(client: Client, group: String) -> Self {
+        Self { client, group }
+    }
+
+    /// The log of one job, to write in.
+    pub fn of(&self, job: JobId) -> JobLog {
+        JobLog {
+            journal: self.clone(),
+            job,
+        }
+    }
+
+    /// The whole log of a job; empty where nothing was written yet.
+    pub async fn read(&self, job: JobId) -> Result<Log, Failure> {
+        let mut log = Log::default();
+        let mut token = None;
+        loop {
+            let answer = self
+                .client
+                .get_log_events()
+                .log_group_name(&self.group)
+                .log_stream_name(job.execution_name())
+                .start_from_head(true)
+                .set_next_token(token.clone())
+                .send()
+                .await;
+            let page = match answer {
+                Ok(page) => page,
+                Err(SdkError::ServiceError(refused)) if refused.err().is_resource_not_found_exception() => {
+                    return Ok(log);
+                }
+                Err(error) => return Err(Failure::of("logs:GetLogEvents")(error)),
+            };
+            for event in page.events() {
+                log.text.push_str(event.message().unwrap_or_default());
+                log.text.push('\n');
+                log.modified = event
+                    .timestamp()
+                    .and_then(|millis| u64::try_from(millis / 1000).ok())
+                    .unwrap_or(log.modified);
+            }
+            // "If you have reached the end of the stream, it returns the same token you passed in" (API reference,
+            // GetLogEvents); an empty page alone does not mean the end.
+            if page.next_forward_token == token {
+                return Ok(log);
+            }
+            token = page.next_forward_token;
+        }
+    }
+}
+
+/// One job's log, to write in.
+#[derive(Clone, Debug)]
+pub struct JobLog {
+    journal: Journal,
+    job: JobId,
+}
+
+impl JobLog {
+    /// Writes one line. A log that cannot be written is no reason to fail a job: it is told in the function's own log.
+    pub async fn line(&self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::info!(job = %self.job, "{text}");
+        if let Err(failure) = self.write(text).await {
+            tracing::error!(job = %self.job, "a line of the job's log is lost: {failure}");
+        }
+    }
+
+    async fn write(&self, text: String) -> Result<(), Failure> {
+        let event = InputLogEvent::builder()
+            .timestamp(millis())
+            .message(one_line(&text))
+            .build()
+            .expect("timestamp and message, the fields that must be there, are set");
+        match self.put(event.clone()).await {
+            Err(SdkError::ServiceError(refused))
+                if refused.err().is_resource_not_found_exception() =>
+            {
+                self.create_stream().await?;
+                self.put(event).await
+            }
+            answer => answer,
+        }
+        .map_err(Failure::of("logs:PutLogEvents"))
+    }
+
+    async fn put(&self, event: InputLogEvent) -> Result<(), SdkError<PutLogEventsError>> {
+        self.journal
+            .client
+            .put_log_events()
+            .log_group_name(&self.journal.group)
+            .log_stream_name(self.job.execution_name())
+            .log_events(event)
+            .send()
+            .await
+            .map(drop)
+    }
+
+    async fn create_stream(&self) -> Result<(), Failure> {
+        let answer = self
+            .journal
+            .client
+            .create_log_stream()
+            .log_group_name(&self.journal.group)
+            .log_stream_name(self.job.execution_name())
+            .send()
+            .await;
+        match answer {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(CreateLogStreamError::is_resource_already_exists_exception) =>
+            {
+                Err(Failure::of("logs:CreateLogStream")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Messages come from outside too (OBS, AWS): a line break in one must not look like two lines of ours, and CloudWatch
+/// refuses an empty message (API reference, InputLogEvent).
+fn one_line(text: &str) -> String {
+    let line: String = text
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if line.is_empty() { " ".to_owned() } else { line }
+}
+
+fn millis() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_from_outside_stays_one_line() {
+        assert_eq!(one_line("no such file\r\nCreated image: ami-1\n"), "no such file  Created image: ami-1");
+        assert_eq!(one_line("\n"), " ");
+    }
+}

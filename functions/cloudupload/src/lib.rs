@@ -1,0 +1,17 @@
+//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`,
+//! `workflow`: no AWS, no clock, no network), one room above them for each outside thing.
+
+pub mod aws;
+pub mod image;
+pub mod job;
+pub mod jobs;
+pub mod journal;
+pub mod multipart;
+pub mod names;
+pub mod obs;
+pub mod reporter;
+pub mod settings;
+pub mod staging;
+pub mod target;
+pub mod workflow;
+pub mod xml;

@@ -1,0 +1,243 @@
+//! A stream into an S3 object: parts side by side, a few in memory at a time.
+
+use aws_sdk_s3::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::list_parts::ListPartsError,
+    types::{CompletedMultipartUpload, CompletedPart, Part},
+};
+use bytes::Bytes;
+use tokio::task::JoinSet;
+
+use crate::aws::Failure;
+
+/// Bytes of the parts under way at once, which bounds what a function holds in memory. With parts of 8 MiB that is four
+/// of them, which is as many as fill a function's network.
+const IN_FLIGHT: usize = 32 << 20;
+
+/// Parts of an upload that do not make the object they should.
+#[derive(Debug, thiserror::Error)]
+pub enum MultipartError {
+    #[error(transparent)]
+    Aws(#[from] Failure),
+    #[error("part {missing} of the upload of {place} is missing")]
+    Hole { place: String, missing: i32 },
+    #[error("the parts of the upload of {place} have {found} bytes, not {expected}")]
+    Size {
+        place: String,
+        found: u64,
+        expected: u64,
+    },
+}
+
+/// A multipart upload: where it goes and its id.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub s3: Client,
+    pub bucket: String,
+    pub key: String,
+    /// The account that the bucket must belong to; S3 refuses the call if it is another's.
+    pub owner: String,
+    pub id: String,
+}
+
+impl Upload {
+    /// Begins an upload. What a step that died leaves begun, [`abort_all`] finds.
+    pub async fn begin(s3: Client, bucket: String, key: String, owner: String) -> Result<Self, Failure> {
+        let id = s3
+            .create_multipart_upload()
+            .bucket(&bucket)
+            .key(&key)
+            .expected_bucket_owner(&owner)
+            .send()
+            .await
+            .map_err(Failure::of("s3:CreateMultipartUpload"))?
+            .upload_id
+            .unwrap_or_default();
+        Ok(Self { s3, bucket, key, owner, id })
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.key)
+    }
+
+    async fn put(self, number: i32, body: Bytes) -> Result<(), Failure> {
+        self.s3
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&self.owner)
+            .upload_id(&self.id)
+            .part_number(number)
+            .body(body.into())
+            .send()
+            .await
+            .map(drop)
+            .map_err(Failure::of("s3:UploadPart"))
+    }
+
+    /// What lies in the upload, by part number.
+    async fn parts(&self) -> Result<Vec<Part>, SdkError<ListPartsError>> {
+        self.s3
+            .list_parts()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&self.owner)
+            .upload_id(&self.id)
+            .into_paginator()
+            .items()
+            .send()
+            .collect()
+            .await
+    }
+
+    /// Makes the object of its parts and answers with its size in bytes and its ETag; `expected` bytes, if that is
+    /// known. Completing what is complete is fine: a step may run twice.
+    pub async fn complete(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
+        let parts = match self.parts().await {
+            Err(error) if error.code() == Some("NoSuchUpload") => return self.completed(expected).await,
+            parts => parts.map_err(Failure::of("s3:ListParts"))?,
+        };
+        let mut size = 0;
+        let mut completed = Vec::with_capacity(parts.len());
+        for (expected, part) in (1..).zip(parts) {
+            if part.part_number != Some(expected) {
+                return Err(MultipartError::Hole { place: self.place(), missing: expected });
+            }
+            size += part.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            completed.push(
+                CompletedPart::builder()
+                    .part_number(expected)
+                    .set_e_tag(part.e_tag)
+                    .set_checksum_crc32(part.checksum_crc32)
+                    .build(),
+            );
+        }
+        self.check(size, expected)?;
+        let answer = self
+            .s3
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&self.owner)
+            .upload_id(&self.id)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(completed)).build())
+            .send()
+            .await
+            .map_err(Failure::of("s3:CompleteMultipartUpload"))?;
+        Ok(Object {
+            size,
+            etag: answer.e_tag.unwrap_or_default(),
+        })
+    }
+
+    async fn completed(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
+        let head = self
+            .s3
+            .head_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&self.owner)
+            .send()
+            .await
+            .map_err(Failure::of("s3:HeadObject"))?;
+        let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+        self.check(size, expected)?;
+        Ok(Object {
+            size,
+            etag: head.e_tag.unwrap_or_default(),
+        })
+    }
+
+    fn check(&self, found: u64, expected: Option<u64>) -> Result<(), MultipartError> {
+        match expected {
+            Some(expected) if found != expected => Err(MultipartError::Size {
+                place: self.place(),
+                found,
+                expected,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A complete object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    pub size: u64,
+    pub etag: String,
+}
+
+/// Aborts every upload of this key, whoever began it; answers with how many there were.
+pub async fn abort_all(s3: &Client, bucket: &str, key: &str, owner: &str) -> Result<usize, Failure> {
+    let mut aborted = 0;
+    let (mut key_marker, mut id_marker) = (None, None);
+    loop {
+        let page = s3
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .prefix(key)
+            .expected_bucket_owner(owner)
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(id_marker)
+            .send()
+            .await
+            .map_err(Failure::of("s3:ListMultipartUploads"))?;
+        for upload in page.uploads().iter().filter(|upload| upload.key() == Some(key)) {
+            s3.abort_multipart_upload()
+                .bucket(bucket)
+                .key(key)
+                .expected_bucket_owner(owner)
+                .set_upload_id(upload.upload_id.clone())
+                .send()
+                .await
+                .map_err(Failure::of("s3:AbortMultipartUpload"))?;
+            aborted += 1;
+        }
+        if page.is_truncated != Some(true) {
+            return Ok(aborted);
+        }
+        (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+    }
+}
+
+/// Writes the parts of an upload, in any order of their numbers.
+#[derive(Debug)]
+pub struct Writer {
+    upload: Upload,
+    under_way: JoinSet<Result<(), Failure>>,
+}
+
+impl Writer {
+    pub fn new(upload: Upload) -> Self {
+        Self {
+            upload,
+            under_way: JoinSet::new(),
+        }
+    }
+
+    /// Hands over one part. Waits while there are too many under way; tells of an earlier part's failure.
+    pub async fn put(&mut self, number: i32, body: Bytes) -> Result<(), Failure> {
+        while self.under_way.len() >= (IN_FLIGHT / body.len().max(1)).max(1) {
+            self.join_one().await?;
+        }
+        self.under_way.spawn(self.upload.clone().put(number, body));
+        Ok(())
+    }
+
+    /// Waits until every part handed over lies in S3.
+    pub async fn flush(&mut self) -> Result<(), Failure> {
+        while !self.under_way.is_empty() {
+            self.join_one().await?;
+        }
+        Ok(())
+    }
+
+    async fn join_one(&mut self) -> Result<(), Failure> {
+        match self.under_way.join_next().await {
+            Some(Ok(answer)) => answer,
+            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+            None => Ok(()),
+        }
+    }
+}

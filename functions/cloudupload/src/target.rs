@@ -1,0 +1,288 @@
+//! Where an image goes: the JSON body of the create call, checked before anything is done with it.
+
+mod ami_name;
+mod external_id;
+mod region;
+mod role;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::{
+    ami_name::{AmiName, BadAmiName},
+    external_id::{BadExternalId, ExternalId},
+    region::{BadRegion, Partition, Region},
+    role::{AccountId, BadAccountId, BadRole, RoleArn},
+};
+use crate::names::{FileName, checked_string};
+
+/// Where in EC2 the image goes, by whose leave, and what it will be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ec2Target {
+    pub role: RoleArn,
+    pub external_id: ExternalId,
+    pub region: Region,
+    pub ami_name: AmiName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_subnet_id: Option<SubnetId>,
+}
+
+/// What the body of a create call asks for. [`of`](Self::of) makes a target of it once the file is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ec2Wish {
+    role: RoleArn,
+    external_id: ExternalId,
+    region: Region,
+    ami_name: Option<AmiName>,
+    vpc_subnet_id: Option<SubnetId>,
+}
+
+/// Whose roles are refused, and which partition's can be assumed: where this service itself runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    pub account: AccountId,
+    pub partition: Partition,
+}
+
+checked_string!(
+    /// A subnet such as `subnet-0a1b2c3d`. The uploader that started a helper instance needed it; it is kept in the record
+    /// and not used.
+    SubnetId, check_subnet => BadSubnet
+);
+
+/// Text that is no subnet's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("vpc_subnet_id '{0}' is illegal: expected an id such as subnet-0a1b2c3d, or nothing")]
+pub struct BadSubnet(String);
+
+fn check_subnet(text: &str) -> Result<(), BadSubnet> {
+    match text.strip_prefix("subnet-") {
+        Some(id)
+            if (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+        {
+            Ok(())
+        }
+        _ => Err(BadSubnet(text.chars().take(64).collect())),
+    }
+}
+
+/// Why a body is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTarget {
+    #[error("the body is empty: it must be JSON such as {EXAMPLE}")]
+    Empty,
+    #[error("the body is not JSON ({0}): it must be JSON such as {EXAMPLE}")]
+    NotJson(#[source] serde_json::Error),
+    #[error("the body must be a JSON object such as {EXAMPLE}")]
+    NotAnObject,
+    #[error("{0} is missing: the body must be JSON such as {EXAMPLE}")]
+    Missing(&'static str),
+    #[error("{0} must be a string: the body must be JSON such as {EXAMPLE}")]
+    NotAString(&'static str),
+    #[error(transparent)]
+    Role(#[from] BadRole),
+    #[error(transparent)]
+    ExternalId(#[from] BadExternalId),
+    #[error(transparent)]
+    Region(#[from] BadRegion),
+    #[error(transparent)]
+    AmiName(#[from] BadAmiName),
+    #[error(transparent)]
+    Subnet(#[from] BadSubnet),
+    #[error(
+        "arn '{0}' is a role of this service's own account: give a role of your own AWS account"
+    )]
+    OwnAccount(RoleArn),
+    #[error("arn '{role}' is in the partition {}, but this service runs in {home} and cannot assume roles elsewhere", .role.partition())]
+    OtherPartition { role: RoleArn, home: Partition },
+}
+
+const EXAMPLE: &str =
+    r#"{"arn": "arn:aws:iam::123456789012:role/obs", "external_id": "...", "region": "us-east-1"}"#;
+
+impl Ec2Wish {
+    /// Reads the body of a create call. Keys that mean nothing here are ignored; `null` and an empty string count as
+    /// absent where a key may be absent.
+    pub fn from_json(body: &[u8], home: &Home) -> Result<Self, BadTarget> {
+        if body.trim_ascii().is_empty() {
+            return Err(BadTarget::Empty);
+        }
+        let Value::Object(body) = serde_json::from_slice(body).map_err(BadTarget::NotJson)? else {
+            return Err(BadTarget::NotAnObject);
+        };
+        let role: RoleArn = required(&body, "arn")?.parse()?;
+        if role.partition() != home.partition {
+            return Err(BadTarget::OtherPartition {
+                role,
+                home: home.partition,
+            });
+        }
+        if *role.account() == home.account {
+            return Err(BadTarget::OwnAccount(role));
+        }
+        Ok(Self {
+            external_id: required(&body, "external_id")?.parse()?,
+            region: Region::of_partition(required(&body, "region")?, role.partition())?,
+            ami_name: optional(&body, "ami_name")?.map(str::parse).transpose()?,
+            vpc_subnet_id: optional(&body, "vpc_subnet_id")?
+                .map(str::parse)
+                .transpose()?,
+            role,
+        })
+    }
+
+    /// The target for this file: it names the AMI if the body did not.
+    pub fn of(self, file: &FileName) -> Ec2Target {
+        Ec2Target {
+            role: self.role,
+            external_id: self.external_id,
+            region: self.region,
+            ami_name: self
+                .ami_name
+                .unwrap_or_else(|| AmiName::from_file_name(file)),
+            vpc_subnet_id: self.vpc_subnet_id,
+        }
+    }
+}
+
+fn required<'a>(body: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, BadTarget> {
+    match body.get(key) {
+        None | Some(Value::Null) => Err(BadTarget::Missing(key)),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(BadTarget::NotAString(key)),
+    }
+}
+
+fn optional<'a>(
+    body: &'a Map<String, Value>,
+    key: &'static str,
+) -> Result<Option<&'a str>, BadTarget> {
+    match required(body, key) {
+        Err(BadTarget::Missing(_)) | Ok("") => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: &str) -> Result<Ec2Wish, BadTarget> {
+        let home = Home {
+            account: "999999999999".parse().unwrap(),
+            partition: Partition::Aws,
+        };
+        Ec2Wish::from_json(body.as_bytes(), &home)
+    }
+
+    fn refused(change: &Value) -> String {
+        let mut body = json!({
+            "arn": "arn:aws:iam::123456789012:role/obs",
+            "external_id": "secret-id",
+            "region": "eu-central-1",
+        });
+        for (key, value) in change.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        let error = read(&body.to_string()).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        error
+    }
+
+    #[test]
+    fn what_the_frontend_sends_is_read() {
+        let wish = read(
+            r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"a:b/c","user_id":7,
+                "region":"us-east-1","ami_name":"my image","vpc_subnet_id":"","new":[1]}"#,
+        )
+        .unwrap();
+        let target = wish.of(&"leap.raw.xz".parse().unwrap());
+        assert_eq!(target.role.as_str(), "arn:aws:iam::123456789012:role/obs");
+        assert_eq!(target.external_id.secret(), "a:b/c");
+        assert_eq!(target.region.as_str(), "us-east-1");
+        assert_eq!(target.ami_name.as_str(), "my image");
+        assert_eq!(target.vpc_subnet_id, None);
+    }
+
+    #[test]
+    fn what_the_wiki_sends_is_read() {
+        for name in ["", r#","ami_name":"""#, r#","ami_name":null"#] {
+            let wish = read(&format!(
+                r#"{{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"12","region":"us-east-1"{name}}}"#
+            ))
+            .unwrap();
+            let target = wish.of(&"leap-ec2.x86_64-15.6.raw.xz".parse().unwrap());
+            assert_eq!(target.ami_name.as_str(), "leap-ec2.x86_64-15.6");
+        }
+    }
+
+    #[test]
+    fn a_target_comes_back_from_the_record_as_it_was() {
+        let target = read(
+            r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"x-1","region":"us-east-1",
+                "vpc_subnet_id":"subnet-0a1b2c3d"}"#,
+        )
+        .unwrap()
+        .of(&"a.raw".parse().unwrap());
+        let record = serde_json::to_value(&target).unwrap();
+        assert_eq!(
+            record,
+            json!({
+                "role": "arn:aws:iam::123456789012:role/obs",
+                "external_id": "x-1",
+                "region": "us-east-1",
+                "ami_name": "a.raw",
+                "vpc_subnet_id": "subnet-0a1b2c3d",
+            })
+        );
+        assert_eq!(serde_json::from_value::<Ec2Target>(record).unwrap(), target);
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_object_is_refused() {
+        let example = r#"such as {"arn": "arn:aws:iam::123456789012:role/obs", "external_id": "...", "region": "us-east-1"}"#;
+        for (body, reason) in [
+            ("", "the body is empty: it must be JSON "),
+            (" \n", "the body is empty: it must be JSON "),
+            (
+                "arn=x",
+                "the body is not JSON (expected value at line 1 column 1): it must be JSON ",
+            ),
+            ("[]", "the body must be a JSON object "),
+            ("\"secret\"", "the body must be a JSON object "),
+            ("{}", "arn is missing: the body must be JSON "),
+        ] {
+            let error = read(body).unwrap_err().to_string();
+            assert_eq!(error, format!("{reason}{example}"));
+        }
+    }
+
+    #[test]
+    fn each_field_says_what_is_wrong_with_it() {
+        assert!(refused(&json!({"external_id": null})).starts_with("external_id is missing: "));
+        assert!(refused(&json!({"region": 7})).starts_with("region must be a string: "));
+        assert!(refused(&json!({"ami_name": ["x"]})).starts_with("ami_name must be a string: "));
+        assert_eq!(
+            refused(&json!({"external_id": ""})),
+            "external_id is empty: give the external ID that the role's trust policy asks for"
+        );
+        assert_eq!(
+            refused(&json!({"vpc_subnet_id": "vpc-1"})),
+            "vpc_subnet_id 'vpc-1' is illegal: expected an id such as subnet-0a1b2c3d, or nothing"
+        );
+        assert_eq!(
+            refused(&json!({"arn": "arn:aws:iam::999999999999:role/admin"})),
+            "arn 'arn:aws:iam::999999999999:role/admin' is a role of this service's own account: give a role of your \
+             own AWS account"
+        );
+        assert_eq!(
+            refused(
+                &json!({"arn": "arn:aws-cn:iam::123456789012:role/obs", "region": "cn-north-1"})
+            ),
+            "arn 'arn:aws-cn:iam::123456789012:role/obs' is in the partition aws-cn, but this service runs in aws and \
+             cannot assume roles elsewhere"
+        );
+    }
+}

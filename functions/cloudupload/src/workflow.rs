@@ -1,0 +1,225 @@
+//! What the steps of the workflow say to each other, and how they fail. The other half is `infra/upload.asl.json`.
+
+use std::future::Future;
+
+use aws_config::SdkConfig;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    aws::{self, Failure, Patience},
+    image::plan::Slice,
+    job::{Job, JobId, State},
+    jobs::{Jobs, JobsError},
+    journal::Journal,
+    multipart::MultipartError,
+    settings::{SettingError, setting},
+};
+
+/// What most steps are given: the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub job: JobId,
+}
+
+/// `receive` answers: whether the file is there, or time was up and it has to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    pub job: JobId,
+    pub done: bool,
+}
+
+/// `prepare` answers: how the transfer is cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    pub job: JobId,
+    pub slices: Vec<Slice>,
+}
+
+/// `transfer` is given one of the slices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    pub job: JobId,
+    pub slice: Slice,
+}
+
+/// `transfer` answers: the bytes of the disk that it put into the user's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    pub bytes: u64,
+}
+
+/// `seal` is given what all the slices came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    pub job: JobId,
+    pub slices: Vec<Transferred>,
+}
+
+/// `seal` and `check` answer: whether the snapshot is there, or when to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Importing {
+    pub job: JobId,
+    pub done: bool,
+    /// Seconds to wait before asking again.
+    pub wait: u16,
+}
+
+/// How long to wait before the first look at an import, in seconds.
+pub const FIRST_WAIT: u16 = 5;
+
+/// How long to wait before the next look at an import that is `seconds` old: a twentieth of its age, so that a short
+/// one is not waited for in vain and a long one does not fill the execution's history.
+pub fn wait_after(seconds: u64) -> u16 {
+    (seconds / 20).clamp(FIRST_WAIT.into(), 60) as u16
+}
+
+/// `finish` is given the error that a step ended in, if one did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    pub job: JobId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Caught>,
+}
+
+/// An error as Step Functions catches it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Caught {
+    pub error: String,
+    #[serde(default)]
+    pub cause: String,
+}
+
+impl Caught {
+    /// An error that no step told of.
+    pub fn internal(cause: &str) -> Self {
+        Self { error: "Internal".to_owned(), cause: cause.to_owned() }
+    }
+
+    /// The reason for the user. A function that failed on its own terms gives it as the message in the cause, which is
+    /// JSON (Lambda developer guide, "Lambda function errors in Step Functions"); a function that died has only a name.
+    pub fn reason(&self) -> String {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Cause {
+            error_message: String,
+        }
+        match serde_json::from_str::<Cause>(&self.cause) {
+            Ok(cause) if self.error == StepError::FAILED => cause.error_message,
+            Ok(cause) => format!("{}: {}", self.error, cause.error_message),
+            Err(_) if self.cause.is_empty() => self.error.clone(),
+            Err(_) => format!("{}: {}", self.error, self.cause),
+        }
+    }
+}
+
+/// `finish` answers: how the job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    pub job: JobId,
+    pub state: State,
+}
+
+/// How a step fails. The names are what the workflow catches.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The job is final: killed, as a rule. Nothing is left to do but to clean up.
+    #[error("job {job} is {state} already")]
+    Ended { job: JobId, state: State },
+    /// The job cannot succeed, for the reason given, which its user reads.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl StepError {
+    const ENDED: &str = "JobEnded";
+    const FAILED: &str = "JobFailed";
+
+    /// For `map_err`: the job fails for this error's text.
+    pub fn because(error: impl std::fmt::Display) -> Self {
+        StepError::Failed(error.to_string())
+    }
+}
+
+impl From<StepError> for Diagnostic {
+    fn from(error: StepError) -> Self {
+        Diagnostic {
+            error_type: match error {
+                StepError::Ended { .. } => StepError::ENDED,
+                StepError::Failed(_) => StepError::FAILED,
+            }
+            .to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+impl From<JobsError> for StepError {
+    fn from(error: JobsError) -> Self {
+        match error {
+            JobsError::Moved(job) => StepError::Ended {
+                job: job.id,
+                state: job.state,
+            },
+            error => StepError::because(error),
+        }
+    }
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        StepError::because(failure)
+    }
+}
+
+impl From<MultipartError> for StepError {
+    fn from(error: MultipartError) -> Self {
+        StepError::because(error)
+    }
+}
+
+/// What every step works with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    pub config: SdkConfig,
+    pub jobs: Jobs,
+    pub journal: Journal,
+}
+
+impl Tools {
+    pub async fn from_env() -> Result<Self, SettingError> {
+        let config = aws::config(Patience::Step).await;
+        Ok(Self {
+            jobs: Jobs::new(
+                aws_sdk_dynamodb::Client::new(&config),
+                setting("JOBS_TABLE")?,
+            ),
+            journal: Journal::new(
+                aws_sdk_cloudwatchlogs::Client::new(&config),
+                setting("JOB_LOG_GROUP")?,
+            ),
+            config,
+        })
+    }
+
+    /// The job, if it is still open.
+    pub async fn open_job(&self, id: JobId) -> Result<Job, StepError> {
+        let job = self.jobs.get(id).await?;
+        if job.state.is_final() {
+            return Err(StepError::Ended { job: id, state: job.state });
+        }
+        Ok(job)
+    }
+}
+
+/// Serves a step: every event goes to `handle`, until Lambda ends the process.
+pub async fn serve<Event, Answer, Handle, Handled>(handle: Handle) -> Result<(), lambda_runtime::Error>
+where
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Handle: Fn(LambdaEvent<Event>) -> Handled,
+    Handled: Future<Output = Result<Answer, StepError>>,
+{
+    lambda_runtime::run(service_fn(handle)).await
+}

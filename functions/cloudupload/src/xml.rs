@@ -1,0 +1,403 @@
+//! OBS's XML: what a client reads, byte for byte as a real OBS backend lays it out (its `BSXML.pm` has the order of the
+//! children, the Perl module XML::Structured the layout), and what OBS answers us.
+
+use std::{borrow::Cow, io};
+
+use quick_xml::{
+    DeError, Writer,
+    events::{BytesStart, BytesText, Event},
+};
+use serde::Deserialize;
+
+use crate::job::{Cloud, Job};
+
+/// A job's record, as the answer to a create, status or kill request.
+pub fn job(job: &Job) -> String {
+    document(|out| write_job(out, job))
+}
+
+/// `<status>`: an error, with the HTTP status repeated in it. OBS shows its users the summary.
+pub fn status(code: u16, summary: &str, details: Option<&str>) -> String {
+    document(|out| {
+        out.create_element("status")
+            .with_attribute(("code", code.to_string().as_str()))
+            .write_inner_content(|out| {
+                child(out, "summary", summary)?;
+                optional_child(out, "details", details)
+            })
+            .map(drop)
+    })
+}
+
+/// `<directory>` whose one entry is a job's log: size in bytes, modification time in seconds since the epoch.
+pub fn log_directory(size: usize, mtime: u64) -> String {
+    document(|out| {
+        out.create_element("directory")
+            .write_inner_content(|out| {
+                out.create_element("entry")
+                    .with_attribute(("name", "_log"))
+                    .with_attribute(("size", size.to_string().as_str()))
+                    .with_attribute(("mtime", mtime.to_string().as_str()))
+                    .write_empty()
+                    .map(drop)
+            })
+            .map(drop)
+    })
+}
+
+/// A list of jobs, each as [`list_entry`] writes it.
+pub fn job_list(entries: &[String]) -> String {
+    format!("<{LIST}>{}\n</{LIST}>\n", entries.concat())
+}
+
+/// A job's record as it stands in a list, with the line break in front of it.
+pub fn list_entry(job: &Job) -> String {
+    let mut out = writer();
+    let within_list = out
+        .write_event(Event::Start(BytesStart::new(LIST)))
+        .and_then(|()| {
+            out.get_mut().clear();
+            write_job(&mut out, job)
+        });
+    text(within_list, out)
+}
+
+const LIST: &str = "clouduploadjoblist";
+
+fn write_job(out: &mut Writer<Vec<u8>>, job: &Job) -> io::Result<()> {
+    let order = &job.order;
+    out.create_element("clouduploadjob")
+        .with_attribute(("name", job.id.to_string().as_str()))
+        .write_inner_content(|out| {
+            child(out, "state", job.state.as_str())?;
+            optional_child(out, "details", Some(&job.details))?;
+            optional_child(
+                out,
+                "progress",
+                job.progress.map(|percent| percent.to_string()),
+            )?;
+            optional_child(out, "try", job.tries.map(|tries| tries.to_string()))?;
+            child(out, "created", &job.created.to_string())?;
+            child(out, "user", order.user.as_str())?;
+            child(
+                out,
+                "target",
+                match order.target {
+                    Cloud::Ec2 => "ec2",
+                },
+            )?;
+            child(out, "project", order.project.as_str())?;
+            child(out, "repository", order.repository.as_str())?;
+            child(out, "package", order.package.as_str())?;
+            child(out, "arch", order.arch.as_str())?;
+            child(out, "filename", order.filename.as_str())?;
+            child(out, "size", &order.size.to_string())
+        })
+        .map(drop)
+}
+
+fn child(out: &mut Writer<Vec<u8>>, name: &str, value: &str) -> io::Result<()> {
+    out.create_element(name)
+        .write_text_content(BytesText::from_escaped(escape(value)))
+        .map(drop)
+}
+
+/// A child without a value is left out.
+fn optional_child(
+    out: &mut Writer<Vec<u8>>,
+    name: &str,
+    value: Option<impl AsRef<str>>,
+) -> io::Result<()> {
+    match value.as_ref().map(AsRef::as_ref) {
+        None | Some("") => Ok(()),
+        Some(value) => child(out, name, value),
+    }
+}
+
+/// As XML::Structured does it: the same in text and in attributes, and without the characters that XML 1.0 has no way to
+/// write (section 2.2, "Characters").
+fn escape(value: &str) -> Cow<'_, str> {
+    const SPECIAL: [char; 4] = ['&', '<', '>', '"'];
+    let is_illegal = |c: char| {
+        c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    if !value.contains(|c| SPECIAL.contains(&c) || is_illegal(c)) {
+        return Cow::Borrowed(value);
+    }
+    let mut escaped = String::with_capacity(value.len() + 16);
+    for c in value.chars().filter(|&c| !is_illegal(c)) {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+fn document(write: impl FnOnce(&mut Writer<Vec<u8>>) -> io::Result<()>) -> String {
+    let mut out = writer();
+    let written = write(&mut out);
+    let mut text = text(written, out);
+    text.push('\n');
+    text
+}
+
+fn writer() -> Writer<Vec<u8>> {
+    let mut out = Writer::new_with_indent(Vec::new(), b' ', 2);
+    out.config_mut().add_space_before_slash_in_empty_elements = true;
+    out
+}
+
+fn text(written: io::Result<()>, out: Writer<Vec<u8>>) -> String {
+    written.expect("writing into memory does not fail");
+    String::from_utf8(out.into_inner()).expect("only strings were written")
+}
+
+/// A file among OBS's build results.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Binary {
+    #[serde(rename = "@filename")]
+    pub filename: String,
+    /// Bytes of the file as it lies in OBS.
+    #[serde(rename = "@size")]
+    pub size: u64,
+}
+
+/// Reads a `<binarylist>`. Anything else is an error, HTML of a proxy for instance.
+pub fn read_binary_list(xml: &str) -> Result<Vec<Binary>, DeError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Root {
+        BinaryList(BinaryList),
+    }
+    #[derive(Deserialize)]
+    struct BinaryList {
+        #[serde(default)]
+        binary: Vec<Binary>,
+    }
+    let Root::BinaryList(list) = quick_xml::de::from_str(xml)?;
+    Ok(list.binary)
+}
+
+/// Reads the summary of a `<status>`, if that is what this is.
+pub fn read_summary(xml: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Root {
+        Status { summary: String },
+    }
+    let Root::Status { summary } = quick_xml::de::from_str(xml).ok()?;
+    Some(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::{Order, State, Work};
+
+    fn example() -> Job {
+        Job {
+            id: "1".parse().unwrap(),
+            state: State::Created,
+            details: Job::WAITING.to_owned(),
+            progress: None,
+            tries: None,
+            created: 1795445844,
+            order: Order {
+                user: "tom".parse().unwrap(),
+                target: Cloud::Ec2,
+                project: "Cloud:Images".parse().unwrap(),
+                repository: "images".parse().unwrap(),
+                package: "leap-ec2".parse().unwrap(),
+                arch: "x86_64".parse().unwrap(),
+                filename: "leap-ec2.x86_64-15.6.raw.xz".parse().unwrap(),
+                size: 23097940,
+                ec2: serde_json::from_str(
+                    r#"{"role": "arn:aws:iam::123456789012:role/obs", "external_id": "id",
+                        "region": "us-east-1", "ami_name": "leap"}"#,
+                )
+                .unwrap(),
+            },
+            work: Work::default(),
+        }
+    }
+
+    /// As a real OBS backend answered.
+    #[test]
+    fn a_new_job_is_written_as_obs_writes_it() {
+        assert_eq!(
+            job(&example()),
+            "\
+<clouduploadjob name=\"1\">
+  <state>created</state>
+  <details>waiting to receive image</details>
+  <created>1795445844</created>
+  <user>tom</user>
+  <target>ec2</target>
+  <project>Cloud:Images</project>
+  <repository>images</repository>
+  <package>leap-ec2</package>
+  <arch>x86_64</arch>
+  <filename>leap-ec2.x86_64-15.6.raw.xz</filename>
+  <size>23097940</size>
+</clouduploadjob>
+"
+        );
+    }
+
+    /// As a real OBS backend answered.
+    #[test]
+    fn a_list_is_written_as_obs_writes_it() {
+        let job = Job {
+            state: State::Succeeded,
+            details: "ami-0123456789abcdef0".to_owned(),
+            ..example()
+        };
+        assert_eq!(
+            job_list(&[list_entry(&job)]),
+            "\
+<clouduploadjoblist>
+  <clouduploadjob name=\"1\">
+    <state>succeeded</state>
+    <details>ami-0123456789abcdef0</details>
+    <created>1795445844</created>
+    <user>tom</user>
+    <target>ec2</target>
+    <project>Cloud:Images</project>
+    <repository>images</repository>
+    <package>leap-ec2</package>
+    <arch>x86_64</arch>
+    <filename>leap-ec2.x86_64-15.6.raw.xz</filename>
+    <size>23097940</size>
+  </clouduploadjob>
+</clouduploadjoblist>
+"
+        );
+        assert_eq!(
+            job_list(&[]),
+            "<clouduploadjoblist>\n</clouduploadjoblist>\n"
+        );
+    }
+
+    #[test]
+    fn a_list_is_as_long_as_its_entries() {
+        let entry = list_entry(&example());
+        let list = job_list(&[entry.clone(), entry.clone()]);
+        assert_eq!(list.len(), job_list(&[]).len() + 2 * entry.len());
+        assert!(
+            list.ends_with("\n  </clouduploadjob>\n</clouduploadjoblist>\n"),
+            "{list}"
+        );
+    }
+
+    #[test]
+    fn children_come_in_the_order_of_obs() {
+        let xml = job(&Job {
+            progress: Some(42),
+            tries: Some(2),
+            ..example()
+        });
+        let expected = "</details>\n  <progress>42</progress>\n  <try>2</try>\n  <created>";
+        assert!(xml.contains(expected), "{xml}");
+    }
+
+    #[test]
+    fn a_child_without_a_value_is_left_out() {
+        let xml = job(&Job {
+            details: String::new(),
+            ..example()
+        });
+        assert!(xml.contains("<state>created</state>\n  <created>"), "{xml}");
+    }
+
+    /// As a real OBS backend answered.
+    #[test]
+    fn an_error_is_written_as_obs_writes_it() {
+        assert_eq!(
+            status(404, "no such job", Some("404 no such job")),
+            "\
+<status code=\"404\">
+  <summary>no such job</summary>
+  <details>404 no such job</details>
+</status>
+"
+        );
+        assert_eq!(
+            status(400, "not a number: 'abc'", None),
+            "<status code=\"400\">\n  <summary>not a number: 'abc'</summary>\n</status>\n"
+        );
+    }
+
+    /// As a real OBS backend answered.
+    #[test]
+    fn a_directory_is_written_as_obs_writes_it() {
+        assert_eq!(
+            log_directory(116, 1795445851),
+            "<directory>\n  <entry name=\"_log\" size=\"116\" mtime=\"1795445851\" />\n</directory>\n"
+        );
+    }
+
+    #[test]
+    fn what_is_special_to_xml_is_escaped_and_what_xml_cannot_say_is_dropped() {
+        assert_eq!(
+            status(400, "a<b>&\"c'\u{0}\u{1b}[0m\t\u{ffff}ü\u{7f}", None),
+            "<status code=\"400\">\n  <summary>a&lt;b&gt;&amp;&quot;c'[0m\tü\u{7f}</summary>\n</status>\n"
+        );
+    }
+
+    #[test]
+    fn what_obs_answers_is_read() {
+        let list = "<binarylist>\n  <binary filename=\"_statistics\" size=\"1234\" mtime=\"1795445000\" />\n  \
+                    <binary filename=\"a&amp;b.raw.xz\" size=\"23097940\" mtime=\"1795445000\" />\n</binarylist>\n";
+        let binary = |filename: &str, size| Binary {
+            filename: filename.to_owned(),
+            size,
+        };
+        assert_eq!(
+            read_binary_list(list).unwrap(),
+            [binary("_statistics", 1234), binary("a&b.raw.xz", 23097940)]
+        );
+        assert_eq!(read_binary_list("<binarylist />\n").unwrap(), []);
+        assert_eq!(
+            read_binary_list("<binarylist>\n</binarylist>\n").unwrap(),
+            []
+        );
+        assert_eq!(
+            read_binary_list("<?xml version=\"1.0\"?>\n<binarylist package=\"x\"><binary filename=\"a\" size=\"1\"/></binarylist>")
+                .unwrap(),
+            [binary("a", 1)]
+        );
+        assert_eq!(
+            read_summary(&status(404, "project 'x' does not <exist>", Some("404 no"))).unwrap(),
+            "project 'x' does not <exist>"
+        );
+    }
+
+    #[test]
+    fn what_is_not_obs_is_not_read() {
+        for text in [
+            "",
+            "<html><body>Log in</body></html>",
+            "no",
+            "<binarylist",
+            "<binarylist><binary/></binarylist>",
+        ] {
+            assert!(read_binary_list(text).is_err(), "{text}");
+            assert_eq!(read_summary(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back_but_for_what_xml_cannot_say(summary in "\\PC{0,40}") {
+            let xml = status(400, &format!("[{summary}]"), None);
+            let legal: String = summary.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}')).collect();
+            prop_assert_eq!(read_summary(&xml), Some(format!("[{legal}]")));
+        }
+    }
+}
