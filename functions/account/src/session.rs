@@ -1,0 +1,159 @@
+//! A session under the role that a job names.
+
+use aws_config::SdkConfig;
+use aws_sdk_ec2::config::{Credentials, Region};
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use cloudupload::{
+    aws::{Failure, Retries},
+    job::Job,
+    target::{AccountId, Ec2Target},
+};
+use serde_json::{Value, json};
+
+use crate::bucket::Bucket;
+
+/// Why there is no session in the user's account.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// STS does not say which of these it is, so that nobody can probe for roles.
+    #[error(
+        "{failure}. The role {role} cannot be assumed: it does not exist, it does not trust this service, or the \
+         external ID is another one than in the role's trust policy. Deploy infra/user-account.yaml with the external ID \
+         that OBS shows, and give OBS the role ARN that it puts out"
+    )]
+    Refused { role: String, failure: Failure },
+    #[error(transparent)]
+    Aws(#[from] Failure),
+    #[error("sts:AssumeRole of {role} answered without credentials")]
+    NoCredentials { role: String },
+}
+
+/// How long the credentials of a session hold, in seconds: what OBS's uploader asked for, and longer than any function
+/// runs.
+const SECONDS: i32 = 1800;
+
+/// The session's name, as OBS's uploader gave it: users have it in their trust policies and CloudTrail queries.
+const NAME: &str = "obs";
+
+/// Clients that work in the user's account, in the target's region.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub ec2: aws_sdk_ec2::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub account: AccountId,
+    config: SdkConfig,
+    bucket: String,
+    region: String,
+}
+
+impl Session {
+    /// Assumes the role of the job's target. The session may do no more than this job's work, whatever the role allows.
+    pub async fn assume(config: &SdkConfig, job: &Job, deployment: &str) -> Result<Self, SessionError> {
+        let target = &job.order.ec2;
+        let bucket = Bucket::name_for(target);
+        let answer = aws_sdk_sts::Client::new(config)
+            .assume_role()
+            .role_arn(target.role.to_string())
+            .external_id(target.external_id.secret())
+            .role_session_name(NAME)
+            .duration_seconds(SECONDS)
+            .policy(policy(target, &bucket, deployment).to_string())
+            .send()
+            .await;
+        let role = target.role.to_string();
+        let answer = answer.map_err(|error| match error.code() {
+            Some("AccessDenied") => SessionError::Refused {
+                role: role.clone(),
+                failure: Failure::of("sts:AssumeRole")(error),
+            },
+            _ => Failure::of("sts:AssumeRole")(error).into(),
+        })?;
+        let given = answer
+            .credentials
+            .ok_or(SessionError::NoCredentials { role })?;
+        let credentials = Credentials::builder()
+            .provider_name("AssumeRole")
+            .access_key_id(given.access_key_id)
+            .secret_access_key(given.secret_access_key)
+            .session_token(given.session_token)
+            .build();
+        let config = config
+            .to_builder()
+            .region(Region::new(target.region.to_string()))
+            .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(credentials))
+            .build();
+        Ok(Self {
+            ec2: aws_sdk_ec2::Client::new(&config),
+            s3: aws_sdk_s3::Client::new(&config),
+            account: target.role.account().clone(),
+            region: target.region.to_string(),
+            bucket,
+            config,
+        })
+    }
+
+    /// The bucket for disks on their way.
+    pub fn bucket(&self) -> Bucket {
+        Bucket {
+            s3: self.s3.clone(),
+            name: self.bucket.clone(),
+            region: self.region.clone(),
+            owner: self.account.to_string(),
+        }
+    }
+
+    /// The same bucket, its client's retries counted.
+    pub fn bucket_counting(&self, retries: &Retries) -> Bucket {
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            .interceptor(retries.clone())
+            .build();
+        Bucket {
+            s3: aws_sdk_s3::Client::from_conf(config),
+            ..self.bucket()
+        }
+    }
+}
+
+/// What the session may do at most. It is 2,048 characters at the most (API reference, AssumeRole, `Policy`), so that
+/// actions that only ever go together share a pattern.
+fn policy(target: &Ec2Target, bucket: &str, deployment: &str) -> Value {
+    let partition = target.role.partition();
+    let account = target.role.account();
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "s3:CreateBucket", "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation",
+                    "s3:PutBucketPublicAccessBlock", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"
+                ],
+                "Resource": format!("arn:{partition}:s3:::{bucket}")
+            },
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts"
+                ],
+                "Resource": format!("arn:{partition}:s3:::{bucket}/{deployment}/*")
+            },
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "ec2:ImportSnapshot", "ec2:DescribeImportSnapshotTasks", "ec2:CancelImportTask",
+                    "ec2:DescribeImages", "ec2:RegisterImage", "ec2:DeregisterImage",
+                    "ec2:DescribeSnapshots", "ec2:DeleteSnapshot", "ec2:CreateTags"
+                ],
+                "Resource": "*",
+                "Condition": { "StringEquals": { "aws:RequestedRegion": target.region.to_string() } }
+            },
+            {
+                "Effect": "Allow",
+                "Action": "iam:PassRole",
+                "Resource": format!("arn:{partition}:iam::{account}:role/{}", crate::import::SERVICE_ROLE),
+                "Condition": { "StringEquals": { "iam:PassedToService": "vmie.amazonaws.com" } }
+            }
+        ]
+    })
+}
