@@ -1,0 +1,60 @@
+//! One look at the import task.
+
+use account::{Import, Session, Status};
+use cloudupload::{
+    job::{JobId, Progress, Work},
+    jobs,
+    workflow::{Importing, StepError, Tools, wait_after},
+};
+
+pub struct Checking {
+    pub tools: Tools,
+    pub deployment: String,
+}
+
+/// An import may take this long at least, in seconds, and longer by the disk's size: AWS promises no duration, and
+/// 5 to 20 minutes are seen for a few GiB.
+const BUDGET: u64 = 2 * 3600;
+
+/// The slowest import that is still waited for, in bytes a second.
+const SLOWEST: u64 = 1 << 20;
+
+impl Checking {
+    pub async fn run(&self, id: JobId) -> Result<Importing, StepError> {
+        let job = self.tools.open_job(id).await?;
+        let (Some(task), Some(began), Some(size)) =
+            (&job.work.import_task, job.work.import_began, job.work.disk_size)
+        else {
+            return Err(StepError::because("the record names no import task"));
+        };
+        let session = Session::assume(&self.tools.config, &job, &self.deployment)
+            .await
+            .map_err(StepError::because)?;
+        let import = Import {
+            ec2: &session.ec2,
+            job: &job,
+            deployment: &self.deployment,
+        };
+        let log = self.tools.journal.of(id);
+        let waited = jobs::now().saturating_sub(began);
+        match import.status(task).await? {
+            Status::Completed { snapshot } => {
+                log.line(format!("Created snapshot: {snapshot}")).await;
+                let news = Work { snapshot: Some(snapshot), ..Work::default() };
+                self.tools.jobs.learn(id, &news).await?;
+                Ok(Importing { job: id, done: true, wait: wait_after(waited) })
+            }
+            Status::Active { percent, message } if waited <= BUDGET + size / SLOWEST => {
+                self.tools.jobs.set_progress(id, Progress::Imported { percent }).await?;
+                log.line(format!("Imported {percent}% ({message})")).await;
+                Ok(Importing { job: id, done: false, wait: wait_after(waited) })
+            }
+            Status::Active { percent, message } => Err(StepError::Failed(format!(
+                "{task} is at {percent}% ({message}) after {waited} s: given up"
+            ))),
+            Status::Over { status, message } => Err(StepError::Failed(format!(
+                "ec2:ImportSnapshot: {task} is {status}: {message}"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Step `check`: asks EC2 how far the import is.
+
+mod check;
+
+use check::Checking;
+use cloudupload::{
+    settings::setting,
+    workflow::{self, Step, Tools},
+};
+use lambda_runtime::{Error, LambdaEvent, tracing};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let checking = Checking {
+        tools: Tools::from_env().await?,
+        deployment: setting("DEPLOYMENT")?,
+    };
+    workflow::serve(async |event: LambdaEvent<Step>| checking.run(event.payload.job).await).await
+}

@@ -1,0 +1,28 @@
+//! Step `finish`: the job becomes final, and what was made for it and is not its AMI goes away.
+
+mod clean_up;
+mod finish;
+mod took;
+
+use clean_up::CleanUp;
+use cloudupload::{
+    settings::{parsed, setting},
+    staging::Staging,
+    workflow::{self, Finish, Tools},
+};
+use finish::Finishing;
+use lambda_runtime::{Error, LambdaEvent, tracing};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let tools = Tools::from_env().await?;
+    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let clean_up = CleanUp {
+        config: tools.config.clone(),
+        staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
+        deployment: setting("DEPLOYMENT")?,
+    };
+    let finishing = Finishing { tools, clean_up };
+    workflow::serve(async |event: LambdaEvent<Finish>| finishing.run(event.payload).await).await
+}

@@ -1,0 +1,25 @@
+//! Step `prepare`: whatever can fail early fails here, before a byte goes to the user's account.
+
+mod inspect;
+mod prepare;
+
+use cloudupload::{
+    settings::{parsed, setting},
+    staging::Staging,
+    workflow::{self, Step, Tools},
+};
+use lambda_runtime::{Error, LambdaEvent, tracing};
+use prepare::Preparing;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let tools = Tools::from_env().await?;
+    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let preparing = Preparing {
+        staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
+        deployment: setting("DEPLOYMENT")?,
+        tools,
+    };
+    workflow::serve(async |event: LambdaEvent<Step>| preparing.run(event.payload.job).await).await
+}

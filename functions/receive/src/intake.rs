@@ -1,0 +1,120 @@
+//! The file on its way: cut into parts, hashed, and handed to the staging bucket.
+
+use bytes::BytesMut;
+use cloudupload::{
+    aws::Failure,
+    job::Received,
+    multipart::{Upload, Writer},
+};
+use sha2::{
+    Digest, Sha256,
+    digest::common::hazmat::{SerializableState, SerializedState},
+};
+
+/// S3's bounds: parts from 5 MiB, at most 10,000 (S3 user guide, "Amazon S3 multipart upload limits").
+const PARTS: u64 = 10_000;
+const PART: u64 = 8 << 20;
+const MIB: u64 = 1 << 20;
+
+pub struct Intake {
+    upload: Upload,
+    writer: Writer,
+    part_size: usize,
+    parts: u32,
+    /// Bytes in those parts, over which the hash goes.
+    whole: u64,
+    hash: Sha256,
+    /// What came after the last whole part.
+    rest: BytesMut,
+    /// What OBS says of the file's version, so that two versions are never mixed.
+    pub version: Option<String>,
+}
+
+impl Intake {
+    /// An intake of a file of `size` bytes, from its first byte.
+    pub fn new(upload: Upload, size: u64) -> Self {
+        let part_size = size.div_ceil(PARTS).next_multiple_of(MIB).max(PART);
+        Self {
+            writer: Writer::new(upload.clone()),
+            upload,
+            part_size: part_size as usize,
+            parts: 0,
+            whole: 0,
+            hash: Sha256::new(),
+            rest: BytesMut::new(),
+            version: None,
+        }
+    }
+
+    /// Goes on where an earlier invocation stopped. `None` where its state cannot be read: then the file has to come
+    /// from the start.
+    pub fn resume(upload: Upload, size: u64, received: &Received) -> Option<Self> {
+        let state = hex::decode(&received.hash).ok()?;
+        let state = SerializedState::<Sha256>::try_from(state.as_slice()).ok()?;
+        Some(Self {
+            parts: received.parts,
+            whole: received.bytes,
+            hash: Sha256::deserialize(&state).ok()?,
+            version: received.version.clone(),
+            ..Self::new(upload, size)
+        })
+    }
+
+    /// Starts over: the parts will be written again, under the same numbers.
+    pub async fn restart(&mut self) -> Result<(), Failure> {
+        self.writer.flush().await?;
+        self.parts = 0;
+        self.whole = 0;
+        self.hash = Sha256::new();
+        self.rest.clear();
+        self.version = None;
+        Ok(())
+    }
+
+    /// How many bytes of the file came so far.
+    pub fn bytes(&self) -> u64 {
+        self.whole + self.rest.len() as u64
+    }
+
+    /// How many whole parts came so far.
+    pub fn parts(&self) -> u32 {
+        self.parts
+    }
+
+    pub async fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.rest.extend_from_slice(bytes);
+        while self.rest.len() >= self.part_size {
+            self.cut(self.part_size).await?;
+        }
+        Ok(())
+    }
+
+    async fn cut(&mut self, bytes: usize) -> Result<(), Failure> {
+        let part = self.rest.split_to(bytes).freeze();
+        self.hash.update(&part);
+        self.whole += bytes as u64;
+        self.parts += 1;
+        self.writer.put(self.parts as i32, part).await
+    }
+
+    /// What another invocation needs to go on from the last whole part.
+    pub async fn pause(&mut self) -> Result<Received, Failure> {
+        self.writer.flush().await?;
+        Ok(Received {
+            upload: self.upload.id.clone(),
+            bytes: self.whole,
+            parts: self.parts,
+            hash: hex::encode(self.hash.serialize()),
+            version: self.version.clone(),
+        })
+    }
+
+    /// Puts away the rest, and answers with the upload to complete and the SHA-256 of the whole file, in hex.
+    pub async fn finish(mut self) -> Result<(Upload, String), Failure> {
+        if !self.rest.is_empty() {
+            self.cut(self.rest.len()).await?;
+        }
+        self.writer.flush().await?;
+        Ok((self.upload, hex::encode(self.hash.finalize())))
+    }
+}

@@ -1,0 +1,233 @@
+//! Reads the file from OBS, and goes on where the connection broke.
+
+use std::time::Duration;
+
+use cloudupload::{
+    aws::Failure,
+    job::{Job, JobId, Progress, Staged, State, Work},
+    jobs::{self, JobsError},
+    journal::JobLog,
+    obs::{Obs, ObsError},
+    reporter::{Count, Meter, every_period},
+    staging::Staging,
+    workflow::{Received, StepError, Tools},
+};
+use tokio::time::Instant;
+
+use crate::intake::Intake;
+
+/// How often in a row the download may break without a byte having come. With the pauses between, that is about five
+/// minutes of OBS being away.
+const BREAKS: u32 = 8;
+
+/// How long a file may take from the creation of its job on, in seconds. OBS may be slow, but a server that drips must
+/// not keep a job for ever.
+const BUDGET: u64 = 6 * 3600;
+
+/// After so many parts what came is written down, so that a function that dies has not to start over.
+const CHECKPOINT_PARTS: u32 = 32;
+
+pub struct Receive {
+    pub tools: Tools,
+    pub staging: Staging,
+    pub obs: Obs,
+}
+
+/// How one go at the download ended, if it did not break.
+enum Pulled {
+    All,
+    TimeUp,
+}
+
+impl Receive {
+    /// Receives the job's file; stops at `stop` at the latest, to be called again.
+    pub async fn run(&self, id: JobId, stop: Instant) -> Result<Received, StepError> {
+        let job = match self
+            .tools
+            .jobs
+            .advance(id, State::Receiving, "receiving image")
+            .await
+        {
+            Err(JobsError::Moved(job)) if !job.state.is_final() => {
+                return Ok(Received { job: id, done: true });
+            }
+            job => job?,
+        };
+        let log = self.tools.journal.of(id);
+        let count = Count::default();
+        let mut meter = Meter::new(Default::default());
+        tokio::select! {
+            done = self.receive(&job, &log, &count, stop) => Ok(Received { job: id, done: done? }),
+            ended = every_period(async || {
+                let (bytes, of) = (count.get(), job.order.size);
+                self.tools.jobs.set_progress(id, Progress::Received { bytes, of }).await?;
+                log.line(format!("Received {}", meter.read(bytes, of))).await;
+                Ok(())
+            }) => Err(ended),
+        }
+    }
+
+    async fn receive(
+        &self,
+        job: &Job,
+        log: &JobLog,
+        count: &Count,
+        stop: Instant,
+    ) -> Result<bool, StepError> {
+        let mut intake = self.open(job, log).await?;
+        let mut breaks = 0;
+        loop {
+            let before = intake.bytes();
+            match self.pull(job, &mut intake, log, count, stop).await {
+                Ok(Pulled::All) => break,
+                Ok(Pulled::TimeUp) => {
+                    self.checkpoint(job.id, &mut intake).await?;
+                    return Ok(false);
+                }
+                Err(Break::Final(error)) => return Err(error),
+                Err(Break::Again(error)) => {
+                    breaks = if intake.bytes() > before { 1 } else { breaks + 1 };
+                    if breaks >= BREAKS {
+                        return Err(StepError::Failed(format!("{error} (given up after {BREAKS} tries)")));
+                    }
+                    let ceiling = Duration::from_secs(1) * 2u32.pow(breaks.min(6));
+                    let pause = ceiling.mul_f64(0.5 + fastrand::f64() / 2.0);
+                    log.line(format!(
+                        "{error}; going on from byte {} in {:.0} s",
+                        intake.bytes(),
+                        pause.as_secs_f64()
+                    ))
+                    .await;
+                    self.tools.jobs.count_try(job.id).await?;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+        let (upload, sha256) = intake.finish().await?;
+        let object = upload.complete(Some(job.order.size)).await?;
+        log.line(format!(
+            "Received {} bytes of {}, SHA-256 {sha256}",
+            object.size, job.order.filename
+        ))
+        .await;
+        let staged = Staged { etag: object.etag, sha256 };
+        let news = Work { staged: Some(staged), ..Work::default() };
+        self.tools.jobs.learn(job.id, &news).await?;
+        self.tools.jobs.advance(job.id, State::Scheduled, "waiting to upload").await?;
+        Ok(true)
+    }
+
+    /// The intake as an earlier invocation left it, or a new one.
+    async fn open(&self, job: &Job, log: &JobLog) -> Result<Intake, StepError> {
+        if let Some(received) = &job.work.received {
+            let upload = self.staging.upload(job.staged_key(), received.upload.clone());
+            if let Some(intake) = Intake::resume(upload, job.order.size, received) {
+                return Ok(intake);
+            }
+        }
+        log.line(format!("Receiving {}, {} bytes", job.order.filename, job.order.size)).await;
+        let upload = self.staging.begin(job.staged_key()).await?;
+        let mut intake = Intake::new(upload, job.order.size);
+        self.checkpoint(job.id, &mut intake).await?;
+        Ok(intake)
+    }
+
+    async fn checkpoint(&self, id: JobId, intake: &mut Intake) -> Result<(), StepError> {
+        let news = Work { received: Some(intake.pause().await?), ..Work::default() };
+        self.tools.jobs.learn(id, &news).await?;
+        Ok(())
+    }
+
+    async fn pull(
+        &self,
+        job: &Job,
+        intake: &mut Intake,
+        log: &JobLog,
+        count: &Count,
+        stop: Instant,
+    ) -> Result<Pulled, Break> {
+        let size = job.order.size;
+        let mut download = self.obs.download(&job.order, intake.bytes()).await?;
+        if download.size != size {
+            return Err(Break::Final(StepError::Failed(format!(
+                "size mismatch: {size} != {}: {} was replaced in OBS since the job was created",
+                download.size, job.order.filename
+            ))));
+        }
+        let replaced = intake.bytes() > 0 && intake.version.is_some() && download.version != intake.version;
+        if replaced || download.from != intake.bytes() {
+            if intake.bytes() > 0 {
+                log.line(match replaced {
+                    true => "The file was replaced in OBS meanwhile: starting over",
+                    false => "OBS does not serve the rest of a file alone: starting over",
+                })
+                .await;
+                intake.restart().await?;
+            }
+            if download.from > 0 {
+                download = self.obs.download(&job.order, 0).await?;
+            }
+        }
+        intake.version = download.version.clone();
+        let mut next_checkpoint = intake.parts() + CHECKPOINT_PARTS;
+        while intake.bytes() < size {
+            if Instant::now() >= stop {
+                return Ok(Pulled::TimeUp);
+            }
+            if jobs::now() > job.created + BUDGET {
+                return Err(Break::Final(StepError::Failed(format!(
+                    "receiving {} took longer than {} hours",
+                    job.order.filename,
+                    BUDGET / 3600
+                ))));
+            }
+            let Some(chunk) = download.chunk().await? else {
+                return Err(Break::Again(format!(
+                    "OBS sent only {} of {size} bytes of {}",
+                    intake.bytes(),
+                    job.order.filename
+                )));
+            };
+            if intake.bytes() + chunk.len() as u64 > size {
+                return Err(Break::Final(StepError::Failed(format!(
+                    "OBS sent more than the {size} bytes of {}",
+                    job.order.filename
+                ))));
+            }
+            intake.take(&chunk).await?;
+            count.set(intake.bytes());
+            if intake.parts() >= next_checkpoint {
+                self.checkpoint(job.id, intake).await?;
+                next_checkpoint = intake.parts() + CHECKPOINT_PARTS;
+            }
+        }
+        Ok(Pulled::All)
+    }
+}
+
+/// How a download breaks: to be tried again, or not.
+enum Break {
+    Again(String),
+    Final(StepError),
+}
+
+impl From<ObsError> for Break {
+    fn from(error: ObsError) -> Self {
+        match error.is_passing() {
+            true => Break::Again(error.to_string()),
+            false => Break::Final(StepError::because(error)),
+        }
+    }
+}
+
+impl From<StepError> for Break {
+    fn from(error: StepError) -> Self {
+        Break::Final(error)
+    }
+}
+
+impl From<Failure> for Break {
+    fn from(failure: Failure) -> Self {
+        Break::Final(failure.into())
+    }
+}

@@ -1,0 +1,36 @@
+//! Registers the AMI.
+
+use account::{Ami, Session};
+use cloudupload::{
+    job::{JobId, Work},
+    workflow::{Step, StepError, Tools},
+};
+
+pub struct Registering {
+    pub tools: Tools,
+    pub deployment: String,
+}
+
+impl Registering {
+    pub async fn run(&self, id: JobId) -> Result<Step, StepError> {
+        let job = self.tools.open_job(id).await?;
+        let (Some(snapshot), Some(disk)) = (&job.work.snapshot, &job.work.disk) else {
+            return Err(StepError::because("the record names no snapshot"));
+        };
+        let session = Session::assume(&self.tools.config, &job, &self.deployment)
+            .await
+            .map_err(StepError::because)?;
+        let ami = Ami {
+            ec2: &session.ec2,
+            job: &job,
+            deployment: &self.deployment,
+        };
+        let image = ami
+            .register(snapshot, disk.boot)
+            .await
+            .map_err(StepError::because)?;
+        let news = Work { image: Some(image), ..Work::default() };
+        self.tools.jobs.learn(id, &news).await?;
+        Ok(Step { job: id })
+    }
+}
