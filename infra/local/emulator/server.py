@@ -1,0 +1,74 @@
+"""Puts the additions into ministack and serves it, and the deployed API, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as ministack
+
+import ebs_encryption
+import ec2_access
+import front
+import logs_rules
+import sts_rules
+from ec2_rules import Ec2Rules
+from s3_rules import S3Rules
+from snapshots import SnapshotStore
+from vm_import import VmImport
+
+
+def run(port: int, api_port: int, data: Path, import_seconds: float) -> None:
+    install(data, import_seconds)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        asyncio.run(serve_both(port, api_port, data))
+    except OSError as error:  # as a rule: a port is taken
+        sys.exit(f"emulator: 127.0.0.1, ports {port} and {api_port}: {error}")
+
+
+def install(data: Path, import_seconds: float) -> None:
+    store = SnapshotStore(data / "snapshots")
+    ec2_access.install()
+    ebs_encryption.install()
+    Ec2Rules(store).install()
+    VmImport(store, import_seconds).install()
+    S3Rules(data / "objects").install()
+    sts_rules.install()
+    logs_rules.install()
+    front.install()
+
+
+async def serve_both(port: int, api_port: int, data: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await asyncio.gather(
+        serve(ministack.app, listening(port), shutdown_trigger=stop.wait),
+        serve(front.Front(data / "api-id"), listening(api_port), shutdown_trigger=stop.wait),
+    )
+    end_children()
+
+
+def listening(port: int) -> Config:
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    config.h11_max_incomplete_size = 64 * 1024
+    config.graceful_timeout = 1
+    return config
+
+
+def end_children() -> None:
+    """Ends the Lambda processes that are still there; ministack leaves them to themselves."""
+    for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for pid in child.read_text().split():
+            os.kill(int(pid), signal.SIGTERM)

@@ -1,0 +1,71 @@
+"""What STS refuses in AssumeRole and ministack does not: how long a session may be, and the form of an external ID.
+
+"AssumeRole", STS API Reference; "Roles terms and concepts" (role chaining), IAM User Guide.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from ministack.core.router import extract_access_key_id
+from ministack.services import iam, sts
+
+SHORTEST, LONGEST, LONGEST_CHAINED, DEFAULT = 900, 43_200, 3600, 3600
+"""Session lengths in seconds. A chained session is one whose caller is a role's session itself."""
+
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+
+Answer = tuple[int, dict[str, Any], Any]
+
+
+def install() -> None:
+    handle = sts.handle_request
+
+    @functools.wraps(handle)
+    async def guarded(method: str, path: str, headers: dict, body: bytes, query: dict) -> Answer:
+        given = {name: values[0] for name, values in {**query, **parse_qs(body.decode("utf-8", "replace"))}.items()}
+        if given.get("Action") != "AssumeRole":
+            return await handle(method, path, headers, body, query)
+        if problem := malformed(given):
+            return refusal(problem)
+        answer = await handle(method, path, headers, body, query)
+        # Last, so that whoever may not assume the role learns nothing about it.
+        if answer[0] == 200 and (problem := too_long(given, extract_access_key_id(headers, query))):
+            return refusal(problem)
+        return answer
+
+    sts.handle_request = guarded
+
+
+def refusal(problem: str) -> Answer:
+    return iam._error(400, "ValidationError", problem, ns="sts")
+
+
+def malformed(given: dict[str, str]) -> str | None:
+    duration = given.get("DurationSeconds", str(DEFAULT))
+    if not duration.isdigit() or not SHORTEST <= int(duration) <= LONGEST:
+        return (
+            f"1 validation error detected: Value '{duration}' at 'durationSeconds' failed to satisfy constraint: "
+            f"Member must have value between {SHORTEST} and {LONGEST}"
+        )
+    external_id = given.get("ExternalId")
+    if external_id is not None and not _EXTERNAL_ID.fullmatch(external_id):
+        return (
+            "1 validation error detected: Value at 'externalId' failed to satisfy constraint: Member must have length "
+            "between 2 and 1224 and satisfy regular expression pattern: [\\w+=,.@:\\/-]*"
+        )
+    return None
+
+
+def too_long(given: dict[str, str], caller: str) -> str | None:
+    duration = int(given.get("DurationSeconds", DEFAULT))
+    if duration > LONGEST_CHAINED and sts._sessions.get(caller, {}).get("PrincipalType") == "AssumedRole":
+        return "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+    account, name = given["RoleArn"].split(":")[4], given["RoleArn"].rpartition("/")[2]
+    role = iam._roles.get_scoped(account, None, name) or {}
+    if duration > int(role.get("MaxSessionDuration", DEFAULT)):
+        return "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    return None

@@ -1,0 +1,185 @@
+"""What the tests share: one emulator, clients of it, and accounts with something in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+LAUNCHER = Path(__file__).parents[1]
+IMPORT_SECONDS = 0.6
+REGION = "us-east-1"
+USER, STRANGER = "111122223333", "444455556666"
+"""Accounts; an account's number as access key is its root (README.md)."""
+
+MIB = 1 << 20
+
+
+def free_port(start: int) -> int:
+    for port in range(start, start + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError(f"no free port from {start} on")
+
+
+class Emulator:
+    """The one emulator of all tests, once it is started."""
+
+    port: int
+    api_port: int
+    data: Path
+    """What the tests may use; the emulator's own folder is `data / "data"`."""
+
+    def start(self) -> None:
+        self.port, self.api_port = free_port(4700), free_port(4750)
+        self.folder = tempfile.TemporaryDirectory(prefix="emulator-test-")
+        self.data = Path(self.folder.name)
+        self.log = (self.data / "emulator.log").open("w")
+        command = [sys.executable, str(LAUNCHER), "--port", str(self.port), "--api-port", str(self.api_port)]
+        command += ["--data", str(self.data / "data"), "--import-seconds", str(IMPORT_SECONDS)]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", self.api_port)):
+                    return
+            time.sleep(0.05)
+        raise RuntimeError(f"the emulator did not start: {Path(self.log.name).read_text()}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.folder.cleanup()
+
+    def client(
+        self, service: str, key: str = USER, secret: str = "x", token: str | None = None, region: str = REGION
+    ) -> BaseClient:
+        options = Config(
+            retries={"max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60, parameter_validation=False
+        )
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=options,
+        )
+
+
+emulator = Emulator()
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in statements]})
+
+
+def vmie(**condition: Any) -> str:
+    return policy({"Principal": {"Service": "vmie.amazonaws.com"}, "Action": "sts:AssumeRole", **condition})
+
+
+TRUST = vmie(Condition={"StringEquals": {"sts:Externalid": "vmimport"}})
+READ = ["s3:GetBucketLocation", "s3:ListBucket", "s3:GetObject"]
+
+
+def user(statement: dict[str, Any], account: str = USER) -> dict[str, str]:
+    """The credentials of a new IAM user with one statement, as arguments of `Emulator.client`."""
+    iam, name = emulator.client("iam", account), f"user-{time.monotonic_ns()}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy(statement))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+
+def noise(size: int) -> bytes:
+    return os.urandom(size)
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        self.ec2, self.s3, self.iam = (emulator.client(service) for service in ("ec2", "s3", "iam"))
+
+    def refused(self, code: str, call: Any, text: str = "", status: int | None = None, **arguments: Any) -> None:
+        with self.assertRaises(ClientError) as caught:
+            call(**arguments)
+        error = caught.exception.response
+        self.assertEqual(error["Error"]["Code"], code, error)
+        self.assertIn(text, error["Error"]["Message"])
+        if status:
+            self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], status)
+
+
+class ImportCase(Case):
+    """With a bucket and a service role in the user's account."""
+
+    BUCKET, ROLE = "import-bucket", "importer"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        s3, iam = emulator.client("s3"), emulator.client("iam")
+        s3.create_bucket(Bucket=cls.BUCKET)
+        iam.create_role(RoleName=cls.ROLE, AssumeRolePolicyDocument=TRUST)
+        iam.put_role_policy(RoleName=cls.ROLE, PolicyName="read", PolicyDocument=cls.reading())
+
+    @classmethod
+    def reading(cls, actions: list[str] = READ) -> str:
+        bucket = f"arn:aws:s3:::{cls.BUCKET}"
+        return policy({"Action": actions, "Resource": [bucket, f"{bucket}/*"]})
+
+    def put(self, body: bytes, key: str | None = None) -> str:
+        key = key or f"disk-{time.monotonic_ns()}.raw"
+        self.s3.put_object(Bucket=self.BUCKET, Key=key, Body=body)
+        return key
+
+    def arguments(self, key: str, **changes: Any) -> dict[str, Any]:
+        source = {"S3Bucket": self.BUCKET, "S3Key": key}
+        return {"RoleName": self.ROLE, "DiskContainer": {"Format": "RAW", "UserBucket": source}, **changes}
+
+    def start(self, key: str, **changes: Any) -> str:
+        return self.ec2.import_snapshot(**self.arguments(key, **changes))["ImportTaskId"]
+
+    def detail(self, task: str) -> dict[str, Any]:
+        found = self.ec2.describe_import_snapshot_tasks(ImportTaskIds=[task])
+        return found["ImportSnapshotTasks"][0]["SnapshotTaskDetail"]
+
+    def finish(self, task: str) -> dict[str, Any]:
+        for _ in range(100):
+            detail = self.detail(task)
+            if detail["Status"] in ("completed", "deleted"):
+                return detail
+            time.sleep(0.05)
+        self.fail(f"{task} does not end: {detail}")
+
+    def snapshot(self, body: bytes = b"x" * 512) -> str:
+        return self.finish(self.start(self.put(body)))["SnapshotId"]
+
+    def bytes_of(self, snapshot: str) -> Path:
+        return emulator.data / "data/snapshots" / USER / REGION / f"{snapshot}.raw"
+
+
+def image_arguments(name: str, snapshot: str, **changes: Any) -> dict[str, Any]:
+    disk = {
+        "DeviceName": "/dev/xvda",
+        "Ebs": {"SnapshotId": snapshot, "VolumeType": "gp3", "DeleteOnTermination": True},
+    }
+    return {
+        "Name": name,
+        "Architecture": "x86_64",
+        "VirtualizationType": "hvm",
+        "RootDeviceName": "/dev/xvda",
+        "BlockDeviceMappings": [disk],
+        **changes,
+    }

@@ -1,0 +1,144 @@
+"""The front of the deployed HTTP API."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import test_waiting
+from botocore.client import BaseClient
+from harness import MIB, Case, emulator, policy
+
+BOOTSTRAP = b"""#!/usr/bin/env python3
+import json, os, time, urllib.request
+api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation/"
+while True:
+    with urllib.request.urlopen(api + "next") as call:
+        event, request = json.load(call), call.headers["Lambda-Runtime-Aws-Request-Id"]
+    where, body = "response", json.dumps(event)
+    if "/slow" in event["rawPath"]:
+        time.sleep(float(event["queryStringParameters"]["s"]))
+    if "/large" in event["rawPath"]:
+        body = "x" * 7_000_000
+    if "/crash" in event["rawPath"]:
+        where, answer = "error", {"errorType": "Bad", "errorMessage": "secret"}
+    else:
+        answer = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": body}
+    reply = json.dumps(answer).encode()
+    urllib.request.urlopen(urllib.request.Request(api + f"{request}/{where}", reply, method="POST"))
+"""
+
+
+class Api(Case):
+    """A function that answers the event it got."""
+
+    functions: BaseClient
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        account = "999900001111"
+        iam, functions, gateway = (emulator.client(service, account) for service in ("iam", "lambda", "apigatewayv2"))
+        trust = policy({"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
+        role = iam.create_role(RoleName="function", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            entry = zipfile.ZipInfo("bootstrap")
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, BOOTSTRAP)
+        function = functions.create_function(
+            FunctionName="echo",
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=role,
+            Timeout=60,
+            Code={"ZipFile": code.getvalue()},
+        )["FunctionArn"]
+        api = gateway.create_api(Name="front", ProtocolType="HTTP")["ApiId"]
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        integration = gateway.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
+        cls.functions = functions
+        (emulator.data / "data/api-id").write_text(f"{api}\n")
+        test_waiting.begin(lambda: cls.call("GET", "/slow?s=32"))
+
+    @staticmethod
+    def call(
+        method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", emulator.api_port, timeout=60)
+        connection.request(method, target, body or None, headers or {})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text) if text else None, answer.headers
+
+    def test_the_event(self) -> None:
+        target = "/build/Cloud:Images/a%2Bb%20c/%25d/?name=2&name=1&view=entry&empty="
+        status, event, headers = self.call("POST", target, b"cmd=kill", {"X-Two": "a", "Content-Type": "text/plain"})
+        self.assertEqual(status, 200)
+        self.assertEqual(event["rawPath"], "/build/Cloud:Images/a+b c/%25d/")
+        self.assertEqual(event["rawQueryString"], "name=2&name=1&view=entry&empty=")
+        self.assertEqual(event["queryStringParameters"], {"name": "2,1", "view": "entry", "empty": ""})
+        self.assertEqual((event["version"], event["routeKey"], event["body"]), ("2.0", "$default", "cmd=kill"))
+        self.assertEqual(event["requestContext"]["stage"], "$default")
+        self.assertEqual(event["requestContext"]["http"]["method"], "POST")
+        self.assertEqual((event["headers"]["x-two"], event["headers"]["x-forwarded-for"]), ("a", "127.0.0.1"))
+        self.assertIn("apigw-requestid", headers)
+
+    def test_every_path_and_method_reaches_the_api(self) -> None:
+        for method in ("GET", "PUT", "DELETE", "PATCH"):
+            for path in (
+                "/",
+                "/health",
+                "/_ministack/health",
+                "/cloudupload",
+                "/cloudupload/",
+                "/restapis/x",
+                "/_aws/x",
+            ):
+                status, event, _ = self.call(method, path)
+                self.assertEqual(
+                    (status, event["rawPath"], event["requestContext"]["http"]["method"]), (200, path, method)
+                )
+
+    def test_binary_bodies(self) -> None:
+        _, event, _ = self.call("POST", "/", b"\xff\x00", {"Content-Type": "application/octet-stream"})
+        self.assertEqual((event["isBase64Encoded"], event["body"]), (True, "/wA="))
+
+    def test_limits(self) -> None:
+        too_large = b"x" * (10 * MIB + 1)
+        self.assertEqual(self.call("POST", "/", too_large)[:2], (413, {"message": "Request Entity Too Large"}))
+        names = "&".join(f"name={n}" for n in range(1, 900))
+        self.assertEqual(self.call("GET", f"/cloudupload?{names}")[0], 200)
+        long = "/cloudupload?name=" + "1" * 10_240
+        self.assertEqual(self.call("GET", long)[:2], (431, {"message": "Request Header Fields Too Large"}))
+        self.assertEqual(self.call("GET", "/", headers={"X-Long": "x" * 30_000})[0], 431)
+        self.assertEqual(self.call("GET", "/large")[:2], (500, {"message": "Internal Server Error"}))
+        self.assertEqual(self.call("GET", "/crash")[:2], (500, {"message": "Internal Server Error"}))
+
+    def test_a_burst(self) -> None:
+        self.call("GET", "/slow?s=0")
+        started = time.monotonic()
+        with ThreadPoolExecutor(32) as threads:
+            statuses = list(threads.map(lambda _: self.call("GET", "/slow?s=0.5")[0], range(32)))
+        self.assertEqual(set(statuses), {200})
+        self.assertLess(time.monotonic() - started, 6)
+
+    def test_throttled_and_undeployed(self) -> None:
+        self.functions.put_function_concurrency(FunctionName="echo", ReservedConcurrentExecutions=0)
+        self.assertEqual(self.call("GET", "/")[:2], (503, {"message": "Service Unavailable"}))
+        self.functions.delete_function_concurrency(FunctionName="echo")
+        file = emulator.data / "data/api-id"
+        named = file.read_text()
+        file.write_text("00000000\n")
+        self.assertEqual(self.call("GET", "/")[:2], (404, {"message": "Not Found"}))
+        file.unlink()
+        self.assertEqual(self.call("GET", "/")[0], 503)
+        file.write_text(named)

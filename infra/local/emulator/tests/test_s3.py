@@ -1,0 +1,117 @@
+"""The object store."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from harness import MIB, STRANGER, USER, Case, emulator
+
+
+class ObjectStore(Case):
+    BUCKET = "store-bucket"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        emulator.client("s3").create_bucket(Bucket=cls.BUCKET)
+
+    def upload(self, sizes: list[int], key: str = "object") -> tuple[str, list[dict[str, Any]]]:
+        where = {"Bucket": self.BUCKET, "Key": key}
+        upload = self.s3.create_multipart_upload(**where)["UploadId"]
+        parts = []
+        for number, size in enumerate(sizes, 1):
+            part = self.s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=bytes(size))
+            parts.append({"PartNumber": number, "ETag": part["ETag"]})
+        return upload, parts
+
+    def complete(self, upload: str, parts: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        return self.s3.complete_multipart_upload(
+            Bucket=self.BUCKET, Key="object", UploadId=upload, MultipartUpload={"Parts": parts}, **more
+        )
+
+    def test_complete(self) -> None:
+        upload, parts = self.upload([5 * MIB - 1, 10])
+        self.refused("EntityTooSmall", self.complete, upload=upload, parts=parts)
+        upload, parts = self.upload([5 * MIB, 5 * MIB, 10])
+        self.refused("InvalidPartOrder", self.complete, upload=upload, parts=parts[::-1])
+        wrong = [*parts[:2], {"PartNumber": 3, "ETag": parts[0]["ETag"]}]
+        self.refused("InvalidPart", self.complete, upload=upload, parts=wrong)
+        self.refused("InvalidPart", self.complete, upload=upload, parts=[*parts, {"PartNumber": 4, "ETag": '"x"'}])
+        self.refused("MalformedXML", self.complete, upload=upload, parts=[])
+        self.refused("NoSuchUpload", self.complete, upload="nonsense", parts=parts, status=404)
+        self.refused("InvalidRequest", self.complete, upload=upload, parts=parts, MpuObjectSize=17)
+        done = self.complete(upload, parts)
+        digests = hashlib.md5(bytes(5 * MIB)).digest() * 2 + hashlib.md5(bytes(10)).digest()
+        self.assertEqual(done["ETag"], f'"{hashlib.md5(digests).hexdigest()}-3"')
+        self.assertEqual(self.complete(upload, parts)["ETag"], done["ETag"])
+        head = self.s3.head_object(Bucket=self.BUCKET, Key="object")
+        self.assertEqual((head["ContentLength"], head["ETag"]), (10 * MIB + 10, done["ETag"]))
+
+    def test_complete_races_with_itself(self) -> None:
+        upload, parts = self.upload([40 * MIB, 40 * MIB])
+        with ThreadPoolExecutor(3) as threads:
+            answers = list(threads.map(lambda _: self.complete(upload, parts)["ETag"], range(3)))
+        self.assertEqual(len(set(answers)), 1)
+
+    def test_pages_of_parts_and_abort(self) -> None:
+        upload, _ = self.upload([1] * 5)
+        where = {"Bucket": self.BUCKET, "Key": "object", "UploadId": upload}
+        first = self.s3.list_parts(**where, MaxParts=2)
+        self.assertTrue(first["IsTruncated"])
+        rest = self.s3.list_parts(**where, PartNumberMarker=first["NextPartNumberMarker"])
+        self.assertEqual([part["PartNumber"] for part in first["Parts"] + rest["Parts"]], [1, 2, 3, 4, 5])
+        self.s3.abort_multipart_upload(**where)
+        self.refused("NoSuchUpload", self.s3.list_parts, **where)
+        self.refused("NoSuchUpload", self.s3.abort_multipart_upload, **where)
+
+    def test_the_owner_expected(self) -> None:
+        self.s3.head_bucket(Bucket=self.BUCKET, ExpectedBucketOwner=USER)
+        self.s3.put_object(Bucket=self.BUCKET, Key="k", Body=b"1", ExpectedBucketOwner=USER)
+        wrong = {"Bucket": self.BUCKET, "ExpectedBucketOwner": STRANGER}
+        self.refused("AccessDenied", self.s3.put_object, status=403, **wrong, Key="k", Body=b"2")
+        self.refused("AccessDenied", self.s3.create_multipart_upload, status=403, **wrong, Key="k")
+        self.refused("403", self.s3.head_bucket, **wrong)
+        self.refused(
+            "InvalidBucketOwnerAWSAccountID", self.s3.get_object, Bucket=self.BUCKET, Key="k", ExpectedBucketOwner="me"
+        )
+
+    def test_create_bucket(self) -> None:
+        where = {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}
+        far = emulator.client("s3", region="eu-central-1")
+        self.refused("IllegalLocationConstraintException", far.create_bucket, Bucket="no-constraint")
+        far.create_bucket(Bucket="constraint", **where)
+        self.refused("BucketAlreadyOwnedByYou", far.create_bucket, Bucket="constraint", **where)
+        stranger = emulator.client("s3", STRANGER, region="eu-central-1")
+        self.refused("BucketAlreadyExists", stranger.create_bucket, Bucket="constraint", **where)
+        self.assertEqual(far.get_bucket_location(Bucket="constraint")["LocationConstraint"], "eu-central-1")
+
+    def test_bucket_settings(self) -> None:
+        rules = [
+            {
+                "ID": "forgotten",
+                "Status": "Enabled",
+                "Filter": {"Prefix": ""},
+                "Expiration": {"Days": 7},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            }
+        ]
+        self.s3.put_bucket_lifecycle_configuration(Bucket=self.BUCKET, LifecycleConfiguration={"Rules": rules})
+        self.assertEqual(self.s3.get_bucket_lifecycle_configuration(Bucket=self.BUCKET)["Rules"], rules)
+        put = self.s3.put_bucket_lifecycle_configuration
+        self.refused("MalformedXML", put, Bucket=self.BUCKET, LifecycleConfiguration={"Rules": []})
+        block = dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        )
+        self.s3.put_public_access_block(Bucket=self.BUCKET, PublicAccessBlockConfiguration=block)
+        self.assertEqual(self.s3.get_public_access_block(Bucket=self.BUCKET)["PublicAccessBlockConfiguration"], block)
+
+    def test_ranges_of_one_version(self) -> None:
+        etag = self.s3.put_object(Bucket=self.BUCKET, Key="ranged", Body=b"0123456789")["ETag"]
+        where = {"Bucket": self.BUCKET, "Key": "ranged"}
+        part = self.s3.get_object(**where, Range="bytes=2-4", IfMatch=etag)
+        self.assertEqual((part["Body"].read(), part["ContentRange"]), (b"234", "bytes 2-4/10"))
+        self.assertEqual(self.s3.get_object(**where, Range="bytes=-3")["Body"].read(), b"789")
+        self.assertEqual(self.s3.get_object(**where, Range="bytes=8-99")["Body"].read(), b"89")
+        self.refused("InvalidRange", self.s3.get_object, status=416, **where, Range="bytes=10-")
+        self.refused("PreconditionFailed", self.s3.get_object, status=412, **where, Range="bytes=2-4", IfMatch='"old"')
