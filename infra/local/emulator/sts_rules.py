@@ -1,6 +1,8 @@
-"""What STS refuses in AssumeRole and ministack does not: how long a session may be, and the form of an external ID.
+"""What ministack lacks of AssumeRole: how long a session may be, the form of an external ID, and the keys by which the
+caller's own policy can ask for one.
 
-"AssumeRole", STS API Reference; "Roles terms and concepts" (role chaining), IAM User Guide.
+"AssumeRole", STS API Reference; "Roles terms and concepts" (role chaining), IAM User Guide; "Actions, resources, and
+condition keys for AWS Security Token Service" (sts:ExternalId), Service Authorization Reference.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
+from ministack.core import iam_actions
 from ministack.core.router import extract_access_key_id
 from ministack.services import iam, sts
 
@@ -38,6 +41,18 @@ def install() -> None:
         return answer
 
     sts.handle_request = guarded
+
+    keys = iam_actions.request_tag_context
+
+    @functools.wraps(keys)
+    def with_sts_keys(service: str, action: str, body: bytes, params: dict) -> dict[str, Any]:
+        context = keys(service, action, body, params)
+        if action == "sts:AssumeRole":
+            given = {name: sts._p(params, name, None) for name in ("ExternalId", "RoleSessionName")}
+            context |= {f"sts:{name.lower()}": value for name, value in given.items() if value}
+        return context
+
+    iam_actions.request_tag_context = with_sts_keys
 
 
 def refusal(problem: str) -> Answer:
