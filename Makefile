@@ -1,0 +1,41 @@
+# What there is to do with a clone. Rust, Python 3, make and a C compiler are all that has to be there.
+
+# The scripts in infra/local look for the functions there.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# For up and demo, as in: make up OPTIONS='--port 4600'
+OPTIONS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint build package bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: build ## bring a disk image from OBS to an AMI, on this machine, and compare the bytes
+	@infra/local/stack up $(OPTIONS) && infra/local/demo; status=$$?; infra/local/stack down; exit $$status
+
+up: build ## start the whole stack on this machine (OBS_URL=… for a real OBS); target/local/env has its settings
+	@infra/local/stack up $(OPTIONS)
+
+down: ## end what "make up" started
+	@infra/local/stack down
+
+test: ## all checks and tests
+	@infra/local/check test
+
+lint: ## formatting, clippy, workflow and templates
+	@infra/local/check lint
+
+build: ## the functions, for this machine, into target/release
+	cargo build --release --locked --workspace --bins
+
+package: ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
+	@infra/local/stack tools sam cargo-lambda
+	PATH="$(CURDIR)/target/tools/cargo-lambda/bin:$$PATH" SAM_CLI_TELEMETRY=0 \
+	    target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
+bench: build ## how fast and how large the functions are
+	@infra/local/bench
+
+clean: down ## remove everything that was built
+	rm -rf target

@@ -1,0 +1,312 @@
+use std::{
+    env,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::{config::Credentials, types::Image};
+use reqwest::{Client, Response, StatusCode, Url};
+use serde_json::{Value, json};
+use tokio::{fs, process::Command};
+
+use crate::Job;
+
+/// The local stack.
+pub struct Stack {
+    pub http: Client,
+    pub url: String,
+    /// Clients that look into the user's account, in the region of the uploads.
+    pub ec2: aws_sdk_ec2::Client,
+    pub s3: aws_sdk_s3::Client,
+    /// Clients of the service's own account.
+    pub own_s3: aws_sdk_s3::Client,
+    pub sfn: aws_sdk_sfn::Client,
+}
+
+/// An upload to ask for.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub project: String,
+    pub repository: String,
+    pub arch: String,
+    pub package: String,
+    pub filename: String,
+    pub body: Value,
+}
+
+/// A variable that `infra/local/stack up` writes.
+pub fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: these tests need the local stack, so run them with `make test`")
+    })
+}
+
+impl Stack {
+    pub async fn new() -> Self {
+        let own = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        // The emulator takes an access key of twelve digits for that account's root.
+        let user = own
+            .to_builder()
+            .region(Region::new(variable("USER_REGION")))
+            .credentials_provider(aws_sdk_ec2::config::SharedCredentialsProvider::new(
+                Credentials::new(variable("USER_ACCOUNT"), "test", None, None, "tests"),
+            ))
+            .build();
+        Self::with(&own, &user)
+    }
+
+    fn with(own: &SdkConfig, user: &SdkConfig) -> Self {
+        Self {
+            http: Client::new(),
+            url: variable("CLOUDUPLOAD_URL"),
+            ec2: aws_sdk_ec2::Client::new(user),
+            s3: aws_sdk_s3::Client::new(user),
+            own_s3: aws_sdk_s3::Client::new(own),
+            sfn: aws_sdk_sfn::Client::new(own),
+        }
+    }
+
+    /// An upload of a file of a package of its own, so that tests do not meet.
+    pub fn upload(&self, package: &str, filename: &str) -> Upload {
+        Upload {
+            project: "Cloud:Images".to_owned(),
+            repository: "images".to_owned(),
+            arch: "x86_64".to_owned(),
+            package: package.to_owned(),
+            filename: filename.to_owned(),
+            body: json!({
+                "arn": variable("USER_ROLE_ARN"),
+                "external_id": variable("USER_EXTERNAL_ID"),
+                "region": variable("USER_REGION"),
+                "ami_name": format!("{package} {}", unique()),
+            }),
+        }
+    }
+
+    /// Makes the file a build result in OBS.
+    pub async fn build(&self, upload: &Upload, bytes: &[u8]) {
+        let file = upload.path();
+        let folder = file.parent().expect("a build result lies in a folder");
+        fs::create_dir_all(folder).await.expect("OBS_ROOT can be written");
+        fs::write(&file, bytes).await.expect("OBS_ROOT can be written");
+    }
+
+    /// Lays the faults beside the file that OBS will show while serving it.
+    pub async fn disturb(&self, upload: &Upload, faults: Value) {
+        let mut file = upload.path().into_os_string();
+        file.push(".faults.json");
+        fs::write(file, faults.to_string()).await.expect("OBS_ROOT can be written");
+    }
+
+    /// Asks for the upload.
+    pub async fn post(&self, upload: &Upload) -> Response {
+        let url = Url::parse_with_params(
+            &format!("{}/cloudupload", self.url),
+            [
+                ("project", upload.project.as_str()),
+                ("package", &upload.package),
+                ("repository", &upload.repository),
+                ("arch", &upload.arch),
+                ("user", "tom"),
+                ("target", "ec2"),
+                ("filename", &upload.filename),
+            ],
+        );
+        self.http
+            .post(url.expect("CLOUDUPLOAD_URL is a URL"))
+            .header("content-type", "application/octet-stream")
+            .body(upload.body.to_string())
+            .send()
+            .await
+            .expect("the API answers")
+    }
+
+    /// Asks for the upload, which has to be accepted.
+    pub async fn create(&self, upload: &Upload) -> Job {
+        job(self.post(upload).await).await
+    }
+
+    pub async fn job(&self, id: &str) -> Job {
+        job(self.get(&format!("/cloudupload/{id}")).await).await
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .expect("the API answers")
+    }
+
+    pub async fn log(&self, id: &str) -> String {
+        let answer = self.get(&format!("/cloudupload/{id}/_log?nostream=1&start=0")).await;
+        answer.text().await.expect("the log is text")
+    }
+
+    pub async fn kill(&self, id: &str) -> Job {
+        let answer = self
+            .http
+            .post(format!("{}/cloudupload/{id}?cmd=kill", self.url))
+            .send()
+            .await
+            .expect("the API answers");
+        job(answer).await
+    }
+
+    /// The job, once `is_there` says so.
+    pub async fn wait(&self, id: &str, is_there: impl Fn(&Job) -> bool) -> Job {
+        let began = Instant::now();
+        loop {
+            let job = self.job(id).await;
+            if is_there(&job) {
+                return job;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(180),
+                "the job does not get there: {job:?}\n{}",
+                self.log(id).await
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The job at its end, and its execution too: whatever it had to clean up is gone.
+    pub async fn end(&self, id: &str) -> Job {
+        let job = self.wait(id, Job::is_final).await;
+        let execution = format!(
+            "{}:job-{id}",
+            variable("UPLOAD_MACHINE_ARN").replace(":stateMachine:", ":execution:")
+        );
+        loop {
+            let answer = self
+                .sfn
+                .describe_execution()
+                .execution_arn(&execution)
+                .send()
+                .await
+                .expect("every job has an execution");
+            if answer.status().as_str() != "RUNNING" {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The job at its end, which has to be a good one.
+    pub async fn success(&self, id: &str) -> Job {
+        let job = self.end(id).await;
+        assert_eq!(job.state(), "succeeded", "{job:?}\n{}", self.log(id).await);
+        job
+    }
+
+    /// The job at its end, which has to be a bad one, with nothing left behind anywhere.
+    pub async fn failure(&self, id: &str) -> Job {
+        let job = self.end(id).await;
+        assert_eq!(job.state(), "failed", "{job:?}\n{}", self.log(id).await);
+        assert_eq!(self.leftovers(&job).await, Vec::<String>::new(), "{}", self.log(id).await);
+        job
+    }
+
+    pub async fn image(&self, id: &str) -> Image {
+        let answer = self.ec2.describe_images().image_ids(id).send().await.expect("EC2 answers");
+        answer.images.unwrap_or_default().pop().expect("the AMI is there")
+    }
+
+    /// The bytes of an AMI's root snapshot.
+    pub async fn image_bytes(&self, id: &str) -> Vec<u8> {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+        let file = env::temp_dir().join(format!("{id}.raw"));
+        let status = Command::new(root.join("infra/local/ami-to-file"))
+            .args([id, &file.to_string_lossy()])
+            .status()
+            .await
+            .expect("infra/local/ami-to-file runs");
+        assert!(status.success(), "infra/local/ami-to-file {id}: {status}");
+        let bytes = fs::read(&file).await.expect("infra/local/ami-to-file wrote the file");
+        fs::remove_file(&file).await.expect("a file of ours can be removed");
+        bytes
+    }
+
+    /// What is left of a job in both accounts, its finished AMI and that one's snapshot aside.
+    pub async fn leftovers(&self, job: &Job) -> Vec<String> {
+        let mut left = Vec::new();
+        let staging = variable("STAGING_BUCKET");
+        left.extend(in_bucket(&self.own_s3, &staging, &format!("job-{}/", job.id())).await);
+        let bucket = format!(
+            "obs-cloudupload-{}-{}",
+            variable("USER_ACCOUNT"),
+            variable("USER_REGION")
+        );
+        left.extend(in_bucket(&self.s3, &bucket, &format!("job-{}.raw", job.id())).await);
+        let tag = format!("/job-{}", job.id());
+        let images = self.ec2.describe_images().owners("self").send().await.expect("EC2 answers");
+        let finished = (job.state() == "succeeded").then(|| job.details());
+        let mut used = Vec::new();
+        for image in images.images() {
+            let ours = image.tags().iter().any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
+            if ours && image.image_id() != finished {
+                left.extend(image.image_id.clone());
+            }
+            used.extend(image.block_device_mappings().iter().filter_map(|d| d.ebs()?.snapshot_id()));
+        }
+        let tasks = self.ec2.describe_import_snapshot_tasks().send().await.expect("EC2 answers");
+        for task in tasks.import_snapshot_tasks() {
+            let ours = task.tags().iter().any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
+            let detail = task.snapshot_task_detail().expect("a task has details");
+            if ours && ["pending", "active"].contains(&detail.status().unwrap_or_default()) {
+                left.extend(task.import_task_id.clone());
+            }
+            if ours && let Some(snapshot) = detail.snapshot_id() {
+                let answer = self.ec2.describe_snapshots().snapshot_ids(snapshot).send().await;
+                if answer.is_ok() && !used.contains(&snapshot) {
+                    left.push(snapshot.to_owned());
+                }
+            }
+        }
+        left
+    }
+}
+
+impl Upload {
+    fn path(&self) -> PathBuf {
+        [
+            &variable("OBS_ROOT"),
+            &self.project,
+            &self.repository,
+            &self.arch,
+            &self.package,
+            &self.filename,
+        ]
+        .iter()
+        .collect()
+    }
+}
+
+/// Objects and unfinished uploads of which the key has `name` in it.
+async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str, name: &str) -> Vec<String> {
+    let Ok(objects) = s3.list_objects_v2().bucket(bucket).send().await else {
+        return Vec::new();
+    };
+    let uploads = s3.list_multipart_uploads().bucket(bucket).send().await.expect("S3 answers");
+    let objects = objects.contents().iter().filter_map(|object| object.key());
+    let uploads = uploads.uploads().iter().filter_map(|upload| upload.key());
+    objects
+        .chain(uploads)
+        .filter(|key| key.contains(name))
+        .map(|key| format!("s3://{bucket}/{key}"))
+        .collect()
+}
+
+async fn job(answer: Response) -> Job {
+    let status = answer.status();
+    let xml = answer.text().await.expect("the answer is text");
+    assert_eq!(status, StatusCode::OK, "{xml}");
+    Job { xml }
+}
+
+/// Something that no other run of the tests has.
+fn unique() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("the clock is past 1970").as_micros().to_string()
+}

@@ -1,0 +1,160 @@
+//! Images of every kind go all the way: from OBS, through the API, into an AMI with the same bytes.
+
+use aws_sdk_ec2::types::{ArchitectureValues, BootModeValues, Image, ImdsSupportValues, VolumeType};
+use tests::{Job, Stack, disk};
+
+async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> Job {
+    let upload = stack.upload(package, filename);
+    stack.build(&upload, bytes).await;
+    let job = stack.create(&upload).await;
+    assert_eq!((job.state(), job.details()), ("created", "waiting to receive image"));
+    assert_eq!(job.field("size"), bytes.len().to_string());
+    let job = stack.success(job.id()).await;
+    assert_eq!(stack.leftovers(&job).await, Vec::<String>::new());
+    job
+}
+
+#[track_caller]
+fn assert_same(image: &[u8], disk: &[u8]) {
+    // A snapshot is whole GiB; behind the disk there is nothing.
+    assert!(image.len() >= disk.len());
+    assert!(image[..disk.len()] == *disk, "the AMI has other bytes than the disk");
+    assert!(image[disk.len()..].iter().all(|&byte| byte == 0));
+}
+
+fn tag<'a>(image: &'a Image, key: &str) -> &'a str {
+    let tag = image.tags().iter().find(|tag| tag.key() == Some(key));
+    tag.and_then(|tag| tag.value()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_image_becomes_an_ami() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let file = "leap-ec2.x86_64-15.6.raw.xz";
+    let job = uploaded(&stack, "leap-ec2", file, &disk.xz).await;
+
+    assert_eq!(job.field("progress"), "100");
+    let image = stack.image(job.details()).await;
+    assert!(image.name().unwrap_or_default().starts_with("leap-ec2 "));
+    assert_eq!(image.architecture(), Some(&ArchitectureValues::X8664));
+    assert_eq!(image.boot_mode(), Some(&BootModeValues::Uefi));
+    assert_eq!(image.ena_support(), Some(true));
+    assert_eq!(image.imds_support(), Some(&ImdsSupportValues::V20));
+    let root = image.block_device_mappings()[0].ebs().expect("the root device is a volume");
+    assert_eq!(root.volume_type(), Some(&VolumeType::Gp3));
+    for (key, value) in [
+        ("obs:project", "Cloud:Images"),
+        ("obs:package", "leap-ec2"),
+        ("obs:repository", "images"),
+        ("obs:file", file),
+    ] {
+        assert_eq!(tag(&image, key), value);
+    }
+    assert!(tag(&image, "obs:job").ends_with(&format!("/job-{}", job.id())));
+    let snapshot = root.snapshot_id().expect("the root device has a snapshot");
+    let snapshots = stack.ec2.describe_snapshots().snapshot_ids(snapshot).send().await;
+    let snapshots = snapshots.expect("the snapshot is there");
+    assert!(
+        snapshots.snapshots()[0]
+            .tags()
+            .iter()
+            .any(|tag| tag.key() == Some("obs:package") && tag.value() == Some("leap-ec2"))
+    );
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+
+    let log = stack.log(job.id()).await;
+    let lines: Vec<&str> = log.lines().collect();
+    for line in [
+        format!("Start uploading image {file}."),
+        "Successfully authenticated.".to_owned(),
+        format!("Created image: {}", job.details()),
+    ] {
+        assert!(lines.contains(&line.as_str()), "no line {line:?} in\n{log}");
+    }
+    assert!(log.contains("SHA-256 "), "{log}");
+    let last = lines.last().expect("the log has lines");
+    assert!(last.starts_with("Upload took: 00:0"), "{log}");
+}
+
+#[tokio::test]
+async fn an_arm_image_boots_by_uefi() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let mut upload = stack.upload("arm", "arm.aarch64.raw.xz");
+    upload.arch = "aarch64".to_owned();
+    stack.build(&upload, &disk.xz).await;
+    let job = stack.create(&upload).await;
+    let job = stack.success(job.id()).await;
+    let image = stack.image(job.details()).await;
+    assert_eq!(image.architecture(), Some(&ArchitectureValues::Arm64));
+    assert_eq!(image.boot_mode(), Some(&BootModeValues::Uefi));
+}
+
+#[tokio::test]
+async fn one_xz_block_is_enough() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let job = uploaded(&stack, "serial", "serial.raw.xz", &disk::xz(&disk.raw).await).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn a_raw_disk() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let job = uploaded(&stack, "raw", "plain.raw", &disk.raw).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn a_gzipped_disk() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let job = uploaded(&stack, "gz", "disk.raw.gz", &disk::gz(&disk.raw).await).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn a_zstandard_disk() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let job = uploaded(&stack, "zst", "disk.raw.zst", &disk::zst(&disk.raw).await).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn the_footer_of_a_fixed_vhd_stays_behind() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let vhd = disk::xz(&disk::vhdfixed(&disk.raw)).await;
+    let job = uploaded(&stack, "vhd", "disk.vhdfixed.xz", &vhd).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn the_bytes_decide_not_the_name() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let job = uploaded(&stack, "misnamed", "disk.raw.xz", &disk::gz(&disk.raw).await).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+}
+
+#[tokio::test]
+async fn the_ami_is_named_after_the_file_where_nobody_names_it() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    let mut upload = stack.upload("unnamed", "unnamed.x86_64-1.0.raw.xz");
+    upload.body["ami_name"] = "".into();
+    stack.build(&upload, &disk.xz).await;
+    let id = stack.create(&upload).await.id().to_owned();
+    let job = stack.end(&id).await;
+    // The name is taken where these tests ran on this stack before.
+    match job.state() {
+        "succeeded" => {
+            let image = stack.image(job.details()).await;
+            assert_eq!(image.name(), Some("unnamed.x86_64-1.0"));
+        }
+        _ => assert!(job.details().contains("'unnamed.x86_64-1.0' is taken"), "{job:?}"),
+    }
+}
