@@ -3,12 +3,7 @@
 use std::path::PathBuf;
 
 use async_compression::tokio::write::{GzipEncoder, XzEncoder, ZstdEncoder};
-use tokio::{
-    fs,
-    io::AsyncWriteExt,
-    process::Command,
-    sync::OnceCell,
-};
+use tokio::{fs, io::AsyncWriteExt, process::Command, sync::OnceCell};
 
 /// A disk, as it is and as OBS has it.
 pub struct Disk {
@@ -23,7 +18,9 @@ pub async fn disk() -> &'static Disk {
     DISK.get_or_init(|| async {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
         let folder = root.join("target/test");
-        fs::create_dir_all(&folder).await.expect("target can be written");
+        fs::create_dir_all(&folder)
+            .await
+            .expect("target can be written");
         let (raw, xz) = (folder.join("disk.raw"), folder.join("disk.raw.xz"));
         let status = Command::new(root.join("infra/local/make-disk"))
             .arg(&xz)
@@ -35,8 +32,12 @@ pub async fn disk() -> &'static Disk {
             .expect("infra/local/make-disk runs");
         assert!(status.success(), "infra/local/make-disk: {status}");
         Disk {
-            raw: fs::read(raw).await.expect("infra/local/make-disk wrote the disk"),
-            xz: fs::read(xz).await.expect("infra/local/make-disk wrote the disk"),
+            raw: fs::read(raw)
+                .await
+                .expect("infra/local/make-disk wrote the disk"),
+            xz: fs::read(xz)
+                .await
+                .expect("infra/local/make-disk wrote the disk"),
         }
     })
     .await

@@ -88,31 +88,45 @@ impl Stack {
     pub async fn build(&self, upload: &Upload, bytes: &[u8]) {
         let file = upload.path();
         let folder = file.parent().expect("a build result lies in a folder");
-        fs::create_dir_all(folder).await.expect("OBS_ROOT can be written");
-        fs::write(&file, bytes).await.expect("OBS_ROOT can be written");
+        fs::create_dir_all(folder)
+            .await
+            .expect("OBS_ROOT can be written");
+        fs::write(&file, bytes)
+            .await
+            .expect("OBS_ROOT can be written");
     }
 
     /// Lays the faults beside the file that OBS will show while serving it.
     pub async fn disturb(&self, upload: &Upload, faults: Value) {
         let mut file = upload.path().into_os_string();
         file.push(".faults.json");
-        fs::write(file, faults.to_string()).await.expect("OBS_ROOT can be written");
+        fs::write(file, faults.to_string())
+            .await
+            .expect("OBS_ROOT can be written");
     }
 
     /// Asks for the upload.
     pub async fn post(&self, upload: &Upload) -> Response {
-        let url = Url::parse_with_params(
-            &format!("{}/cloudupload", self.url),
-            [
-                ("project", upload.project.as_str()),
-                ("package", &upload.package),
-                ("repository", &upload.repository),
-                ("arch", &upload.arch),
-                ("user", "tom"),
-                ("target", "ec2"),
-                ("filename", &upload.filename),
-            ],
-        );
+        self.post_with(upload, &[("filename", &upload.filename)])
+            .await
+    }
+
+    /// Asks for the upload of the one image that the package has.
+    pub async fn post_of_package(&self, upload: &Upload) -> Response {
+        self.post_with(upload, &[]).await
+    }
+
+    async fn post_with(&self, upload: &Upload, more: &[(&str, &str)]) -> Response {
+        let parameters = [
+            ("project", upload.project.as_str()),
+            ("package", &upload.package),
+            ("repository", &upload.repository),
+            ("arch", &upload.arch),
+            ("user", "tom"),
+            ("target", "ec2"),
+        ];
+        let base = format!("{}/cloudupload", self.url);
+        let url = Url::parse_with_params(&base, parameters.iter().chain(more));
         self.http
             .post(url.expect("CLOUDUPLOAD_URL is a URL"))
             .header("content-type", "application/octet-stream")
@@ -140,7 +154,9 @@ impl Stack {
     }
 
     pub async fn log(&self, id: &str) -> String {
-        let answer = self.get(&format!("/cloudupload/{id}/_log?nostream=1&start=0")).await;
+        let answer = self
+            .get(&format!("/cloudupload/{id}/_log?nostream=1&start=0"))
+            .await;
         answer.text().await.expect("the log is text")
     }
 
@@ -204,13 +220,28 @@ impl Stack {
     pub async fn failure(&self, id: &str) -> Job {
         let job = self.end(id).await;
         assert_eq!(job.state(), "failed", "{job:?}\n{}", self.log(id).await);
-        assert_eq!(self.leftovers(&job).await, Vec::<String>::new(), "{}", self.log(id).await);
+        assert_eq!(
+            self.leftovers(&job).await,
+            Vec::<String>::new(),
+            "{}",
+            self.log(id).await
+        );
         job
     }
 
     pub async fn image(&self, id: &str) -> Image {
-        let answer = self.ec2.describe_images().image_ids(id).send().await.expect("EC2 answers");
-        answer.images.unwrap_or_default().pop().expect("the AMI is there")
+        let answer = self
+            .ec2
+            .describe_images()
+            .image_ids(id)
+            .send()
+            .await
+            .expect("EC2 answers");
+        answer
+            .images
+            .unwrap_or_default()
+            .pop()
+            .expect("the AMI is there")
     }
 
     /// The bytes of an AMI's root snapshot.
@@ -223,8 +254,12 @@ impl Stack {
             .await
             .expect("infra/local/ami-to-file runs");
         assert!(status.success(), "infra/local/ami-to-file {id}: {status}");
-        let bytes = fs::read(&file).await.expect("infra/local/ami-to-file wrote the file");
-        fs::remove_file(&file).await.expect("a file of ours can be removed");
+        let bytes = fs::read(&file)
+            .await
+            .expect("infra/local/ami-to-file wrote the file");
+        fs::remove_file(&file)
+            .await
+            .expect("a file of ours can be removed");
         bytes
     }
 
@@ -240,25 +275,52 @@ impl Stack {
         );
         left.extend(in_bucket(&self.s3, &bucket, &format!("job-{}.raw", job.id())).await);
         let tag = format!("/job-{}", job.id());
-        let images = self.ec2.describe_images().owners("self").send().await.expect("EC2 answers");
+        let images = self
+            .ec2
+            .describe_images()
+            .owners("self")
+            .send()
+            .await
+            .expect("EC2 answers");
         let finished = (job.state() == "succeeded").then(|| job.details());
         let mut used = Vec::new();
         for image in images.images() {
-            let ours = image.tags().iter().any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
+            let ours = image
+                .tags()
+                .iter()
+                .any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
             if ours && image.image_id() != finished {
                 left.extend(image.image_id.clone());
             }
-            used.extend(image.block_device_mappings().iter().filter_map(|d| d.ebs()?.snapshot_id()));
+            used.extend(
+                image
+                    .block_device_mappings()
+                    .iter()
+                    .filter_map(|d| d.ebs()?.snapshot_id()),
+            );
         }
-        let tasks = self.ec2.describe_import_snapshot_tasks().send().await.expect("EC2 answers");
+        let tasks = self
+            .ec2
+            .describe_import_snapshot_tasks()
+            .send()
+            .await
+            .expect("EC2 answers");
         for task in tasks.import_snapshot_tasks() {
-            let ours = task.tags().iter().any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
+            let ours = task
+                .tags()
+                .iter()
+                .any(|t| t.value().is_some_and(|v| v.ends_with(&tag)));
             let detail = task.snapshot_task_detail().expect("a task has details");
             if ours && ["pending", "active"].contains(&detail.status().unwrap_or_default()) {
                 left.extend(task.import_task_id.clone());
             }
             if ours && let Some(snapshot) = detail.snapshot_id() {
-                let answer = self.ec2.describe_snapshots().snapshot_ids(snapshot).send().await;
+                let answer = self
+                    .ec2
+                    .describe_snapshots()
+                    .snapshot_ids(snapshot)
+                    .send()
+                    .await;
                 if answer.is_ok() && !used.contains(&snapshot) {
                     left.push(snapshot.to_owned());
                 }
@@ -288,7 +350,12 @@ async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str, name: &str) -> Vec<Str
     let Ok(objects) = s3.list_objects_v2().bucket(bucket).send().await else {
         return Vec::new();
     };
-    let uploads = s3.list_multipart_uploads().bucket(bucket).send().await.expect("S3 answers");
+    let uploads = s3
+        .list_multipart_uploads()
+        .bucket(bucket)
+        .send()
+        .await
+        .expect("S3 answers");
     let objects = objects.contents().iter().filter_map(|object| object.key());
     let uploads = uploads.uploads().iter().filter_map(|upload| upload.key());
     objects
@@ -308,5 +375,8 @@ async fn job(answer: Response) -> Job {
 /// Something that no other run of the tests has.
 fn unique() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.expect("the clock is past 1970").as_micros().to_string()
+    since
+        .expect("the clock is past 1970")
+        .as_micros()
+        .to_string()
 }

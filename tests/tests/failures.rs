@@ -80,8 +80,14 @@ async fn a_wrong_external_id() {
     stack.build(&upload, &disk::disk().await.xz).await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
-    assert_says(job.details(), &["sts:AssumeRole", "AccessDenied", "external ID"]);
-    assert_says(&stack.log(job.id()).await, &["sts:AssumeRole failed: AccessDenied"]);
+    assert_says(
+        job.details(),
+        &["sts:AssumeRole", "AccessDenied", "external ID"],
+    );
+    assert_says(
+        &stack.log(job.id()).await,
+        &["sts:AssumeRole failed: AccessDenied"],
+    );
 }
 
 #[tokio::test]
@@ -102,10 +108,19 @@ async fn a_file_replaced_by_one_of_another_size() {
     let upload = stack.upload("replaced", "disk.raw.xz");
     let xz = &disk::disk().await.xz;
     stack.build(&upload, xz).await;
-    stack.disturb(&upload, json!([{"lie": xz.len() + 512}])).await;
+    stack
+        .disturb(&upload, json!([{"lie": xz.len() + 512}]))
+        .await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
-    assert_says(job.details(), &[&format!("size mismatch: {} != {}", xz.len(), xz.len() + 512)]);
+    assert_says(
+        job.details(),
+        &[&format!(
+            "size mismatch: {} != {}",
+            xz.len(),
+            xz.len() + 512
+        )],
+    );
 }
 
 #[tokio::test]
@@ -126,7 +141,12 @@ async fn a_broken_download_is_taken_up_again() {
     assert_eq!(job.field("try"), "4", "{job:?}");
     let log = stack.log(job.id()).await;
     assert_says(&log, &["going on from byte", "starting over"]);
-    assert!(stack.image_bytes(job.details()).await.starts_with(&disk.raw));
+    assert!(
+        stack
+            .image_bytes(job.details())
+            .await
+            .starts_with(&disk.raw)
+    );
 }
 
 #[tokio::test]
@@ -145,14 +165,20 @@ async fn killed_while_receiving() {
     let stack = Stack::new().await;
     let upload = stack.upload("kill-receiving", "disk.raw.xz");
     stack.build(&upload, &disk::disk().await.xz).await;
-    stack.disturb(&upload, json!([{"after": 1 << 20, "do": "stall"}])).await;
+    stack
+        .disturb(&upload, json!([{"after": 1 << 20, "do": "stall"}]))
+        .await;
     let id = stack.create(&upload).await.id().to_owned();
     stack.wait(&id, |job| job.state() == "receiving").await;
     let killed = stack.kill(&id).await;
     assert_eq!((killed.state(), killed.details()), ("failed", "killed"));
     let job = stack.failure(&id).await;
     assert_eq!(job.details(), "killed");
-    assert_eq!(stack.kill(&id).await, job, "killing a finished job changes nothing");
+    assert_eq!(
+        stack.kill(&id).await,
+        job,
+        "killing a finished job changes nothing"
+    );
 }
 
 #[tokio::test]

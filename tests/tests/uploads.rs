@@ -1,13 +1,18 @@
 //! Images of every kind go all the way: from OBS, through the API, into an AMI with the same bytes.
 
-use aws_sdk_ec2::types::{ArchitectureValues, BootModeValues, Image, ImdsSupportValues, VolumeType};
+use aws_sdk_ec2::types::{
+    ArchitectureValues, BootModeValues, Image, ImdsSupportValues, VolumeType,
+};
 use tests::{Job, Stack, disk};
 
 async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> Job {
     let upload = stack.upload(package, filename);
     stack.build(&upload, bytes).await;
     let job = stack.create(&upload).await;
-    assert_eq!((job.state(), job.details()), ("created", "waiting to receive image"));
+    assert_eq!(
+        (job.state(), job.details()),
+        ("created", "waiting to receive image")
+    );
     assert_eq!(job.field("size"), bytes.len().to_string());
     let job = stack.success(job.id()).await;
     assert_eq!(stack.leftovers(&job).await, Vec::<String>::new());
@@ -18,7 +23,10 @@ async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) ->
 fn assert_same(image: &[u8], disk: &[u8]) {
     // A snapshot is whole GiB; behind the disk there is nothing.
     assert!(image.len() >= disk.len());
-    assert!(image[..disk.len()] == *disk, "the AMI has other bytes than the disk");
+    assert!(
+        image[..disk.len()] == *disk,
+        "the AMI has other bytes than the disk"
+    );
     assert!(image[disk.len()..].iter().all(|&byte| byte == 0));
 }
 
@@ -41,7 +49,9 @@ async fn an_image_becomes_an_ami() {
     assert_eq!(image.boot_mode(), Some(&BootModeValues::Uefi));
     assert_eq!(image.ena_support(), Some(true));
     assert_eq!(image.imds_support(), Some(&ImdsSupportValues::V20));
-    let root = image.block_device_mappings()[0].ebs().expect("the root device is a volume");
+    let root = image.block_device_mappings()[0]
+        .ebs()
+        .expect("the root device is a volume");
     assert_eq!(root.volume_type(), Some(&VolumeType::Gp3));
     for (key, value) in [
         ("obs:project", "Cloud:Images"),
@@ -53,7 +63,12 @@ async fn an_image_becomes_an_ami() {
     }
     assert!(tag(&image, "obs:job").ends_with(&format!("/job-{}", job.id())));
     let snapshot = root.snapshot_id().expect("the root device has a snapshot");
-    let snapshots = stack.ec2.describe_snapshots().snapshot_ids(snapshot).send().await;
+    let snapshots = stack
+        .ec2
+        .describe_snapshots()
+        .snapshot_ids(snapshot)
+        .send()
+        .await;
     let snapshots = snapshots.expect("the snapshot is there");
     assert!(
         snapshots.snapshots()[0]
@@ -95,7 +110,13 @@ async fn an_arm_image_boots_by_uefi() {
 async fn one_xz_block_is_enough() {
     let stack = Stack::new().await;
     let disk = disk::disk().await;
-    let job = uploaded(&stack, "serial", "serial.raw.xz", &disk::xz(&disk.raw).await).await;
+    let job = uploaded(
+        &stack,
+        "serial",
+        "serial.raw.xz",
+        &disk::xz(&disk.raw).await,
+    )
+    .await;
     assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
 }
 
@@ -136,7 +157,13 @@ async fn the_footer_of_a_fixed_vhd_stays_behind() {
 async fn the_bytes_decide_not_the_name() {
     let stack = Stack::new().await;
     let disk = disk::disk().await;
-    let job = uploaded(&stack, "misnamed", "disk.raw.xz", &disk::gz(&disk.raw).await).await;
+    let job = uploaded(
+        &stack,
+        "misnamed",
+        "disk.raw.xz",
+        &disk::gz(&disk.raw).await,
+    )
+    .await;
     assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
 }
 
@@ -155,6 +182,9 @@ async fn the_ami_is_named_after_the_file_where_nobody_names_it() {
             let image = stack.image(job.details()).await;
             assert_eq!(image.name(), Some("unnamed.x86_64-1.0"));
         }
-        _ => assert!(job.details().contains("'unnamed.x86_64-1.0' is taken"), "{job:?}"),
+        _ => assert!(
+            job.details().contains("'unnamed.x86_64-1.0' is taken"),
+            "{job:?}"
+        ),
     }
 }

@@ -102,7 +102,10 @@ impl Ami<'_> {
             .ec2
             .register_image()
             .name(self.name())
-            .description(format!("{} from {}/{}", order.filename, order.project, order.package))
+            .description(format!(
+                "{} from {}/{}",
+                order.filename, order.project, order.package
+            ))
             .architecture(match order.arch {
                 Arch::X86_64 => ArchitectureValues::X8664,
                 Arch::Aarch64 => ArchitectureValues::Arm64,
@@ -117,8 +120,16 @@ impl Ami<'_> {
             .imds_support(ImdsSupportValues::V20)
             .root_device_name(ROOT)
             .block_device_mappings(root)
-            .tag_specifications(tags::specification(ResourceType::Image, self.job, self.deployment))
-            .tag_specifications(tags::specification(ResourceType::Snapshot, self.job, self.deployment))
+            .tag_specifications(tags::specification(
+                ResourceType::Image,
+                self.job,
+                self.deployment,
+            ))
+            .tag_specifications(tags::specification(
+                ResourceType::Snapshot,
+                self.job,
+                self.deployment,
+            ))
             .send()
             .await
             .map_err(Failure::of("ec2:RegisterImage"));
@@ -143,7 +154,10 @@ impl Ami<'_> {
             .send()
             .await
             .map_err(Failure::of("ec2:DeregisterImage"));
-        gone_is_fine(answer.map(drop), &["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"])
+        gone_is_fine(
+            answer.map(drop),
+            &["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"],
+        )
     }
 
     /// Deletes the snapshot. One that is not there is no error.

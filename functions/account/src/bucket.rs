@@ -47,7 +47,11 @@ const EXPIRE_DAYS: i32 = 2;
 impl Bucket {
     /// One bucket an account and region. A user's policies can name it beforehand.
     pub(crate) fn name_for(target: &Ec2Target) -> String {
-        format!("obs-cloudupload-{}-{}", target.role.account(), target.region)
+        format!(
+            "obs-cloudupload-{}-{}",
+            target.role.account(),
+            target.region
+        )
     }
 
     pub fn name(&self) -> &str {

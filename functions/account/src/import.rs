@@ -2,9 +2,7 @@
 
 use aws_sdk_ec2::{
     Client,
-    types::{
-        Filter, ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket,
-    },
+    types::{Filter, ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket},
 };
 use cloudupload::{aws::Failure, job::Job};
 
@@ -17,10 +15,18 @@ pub(crate) const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     /// At work, with the percent done and EC2's words for what it does.
-    Active { percent: u8, message: String },
-    Completed { snapshot: String },
+    Active {
+        percent: u8,
+        message: String,
+    },
+    Completed {
+        snapshot: String,
+    },
     /// It will make no snapshot, for the reason that EC2 gives.
-    Over { status: String, message: String },
+    Over {
+        status: String,
+        message: String,
+    },
 }
 
 /// The import tasks of one job.
@@ -39,13 +45,25 @@ impl Import<'_> {
         let answer = self
             .ec2
             .import_snapshot()
-            .client_token(format!("{}-{}", self.deployment, self.job.id.execution_name()))
-            .description(format!("{} of OBS job {}", self.job.order.filename, self.job.id))
+            .client_token(format!(
+                "{}-{}",
+                self.deployment,
+                self.job.id.execution_name()
+            ))
+            .description(format!(
+                "{} of OBS job {}",
+                self.job.order.filename, self.job.id
+            ))
             .role_name(SERVICE_ROLE)
             .disk_container(
                 SnapshotDiskContainer::builder()
                     .format("RAW")
-                    .user_bucket(UserBucket::builder().s3_bucket(bucket.name()).s3_key(key).build())
+                    .user_bucket(
+                        UserBucket::builder()
+                            .s3_bucket(bucket.name())
+                            .s3_key(key)
+                            .build(),
+                    )
                     .build(),
             )
             .tag_specifications(tags::specification(
@@ -106,7 +124,12 @@ impl Import<'_> {
             .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"))?;
         Ok(tasks
             .into_iter()
-            .map(|task| (task.import_task_id.clone().unwrap_or_default(), read_status(task)))
+            .map(|task| {
+                (
+                    task.import_task_id.clone().unwrap_or_default(),
+                    read_status(task),
+                )
+            })
             .collect())
     }
 
@@ -127,7 +150,10 @@ impl Import<'_> {
 /// A status unknown here counts as at work: the job's budget ends it.
 fn read_status(task: ImportSnapshotTask) -> Status {
     let Some(detail) = task.snapshot_task_detail else {
-        return Status::Active { percent: 0, message: "no details yet".to_owned() };
+        return Status::Active {
+            percent: 0,
+            message: "no details yet".to_owned(),
+        };
     };
     let status = detail.status.unwrap_or_default();
     let message = detail.status_message.unwrap_or_default();
@@ -173,11 +199,26 @@ mod tests {
 
     #[test]
     fn every_terminal_status_is_known() {
-        for status in ["deleting", "deleted", "cancelling", "cancelled", "canceled", "error"] {
-            assert!(matches!(task(status, None), Status::Over { .. }), "{status}");
+        for status in [
+            "deleting",
+            "deleted",
+            "cancelling",
+            "cancelled",
+            "canceled",
+            "error",
+        ] {
+            assert!(
+                matches!(task(status, None), Status::Over { .. }),
+                "{status}"
+            );
         }
         assert!(matches!(task("completed", None), Status::Over { .. }));
-        assert_eq!(task("completed", Some("snap-1")), Status::Completed { snapshot: "snap-1".to_owned() });
+        assert_eq!(
+            task("completed", Some("snap-1")),
+            Status::Completed {
+                snapshot: "snap-1".to_owned()
+            }
+        );
     }
 
     #[test]
@@ -185,7 +226,10 @@ mod tests {
         for status in ["pending", "active", "something new"] {
             assert_eq!(
                 task(status, None),
-                Status::Active { percent: 42, message: "why".to_owned() }
+                Status::Active {
+                    percent: 42,
+                    message: "why".to_owned()
+                }
             );
         }
     }

@@ -48,7 +48,11 @@ pub struct Session {
 
 impl Session {
     /// Assumes the role of the job's target. The session may do no more than this job's work, whatever the role allows.
-    pub async fn assume(config: &SdkConfig, job: &Job, deployment: &str) -> Result<Self, SessionError> {
+    pub async fn assume(
+        config: &SdkConfig,
+        job: &Job,
+        deployment: &str,
+    ) -> Result<Self, SessionError> {
         let target = &job.order.ec2;
         let bucket = Bucket::name_for(target);
         let answer = aws_sdk_sts::Client::new(config)
@@ -80,7 +84,9 @@ impl Session {
         let config = config
             .to_builder()
             .region(Region::new(target.region.to_string()))
-            .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(credentials))
+            .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(
+                credentials,
+            ))
             .build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::new(&config),

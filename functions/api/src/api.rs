@@ -210,7 +210,11 @@ impl Api {
     async fn kill(&self, id: JobId) -> Result<Answer, Problem> {
         let job = match self.jobs.fail(id, Job::KILLED).await {
             Err(JobsError::Moved(job)) => *job,
-            killed => killed?,
+            killed => {
+                let job = killed?;
+                self.journal.of(id).line("Killed.").await;
+                job
+            }
         };
         Ok(Answer::Xml(xml::job(&job)))
     }

@@ -22,9 +22,11 @@ const SLOWEST: u64 = 1 << 20;
 impl Checking {
     pub async fn run(&self, id: JobId) -> Result<Importing, StepError> {
         let job = self.tools.open_job(id).await?;
-        let (Some(task), Some(began), Some(size)) =
-            (&job.work.import_task, job.work.import_began, job.work.disk_size)
-        else {
+        let (Some(task), Some(began), Some(size)) = (
+            &job.work.import_task,
+            job.work.import_began,
+            job.work.disk_size,
+        ) else {
             return Err(StepError::because("the record names no import task"));
         };
         let session = Session::assume(&self.tools.config, &job, &self.deployment)
@@ -40,14 +42,28 @@ impl Checking {
         match import.status(task).await? {
             Status::Completed { snapshot } => {
                 log.line(format!("Created snapshot: {snapshot}")).await;
-                let news = Work { snapshot: Some(snapshot), ..Work::default() };
+                let news = Work {
+                    snapshot: Some(snapshot),
+                    ..Work::default()
+                };
                 self.tools.jobs.learn(id, &news).await?;
-                Ok(Importing { job: id, done: true, wait: wait_after(waited) })
+                Ok(Importing {
+                    job: id,
+                    done: true,
+                    wait: wait_after(waited),
+                })
             }
             Status::Active { percent, message } if waited <= BUDGET + size / SLOWEST => {
-                self.tools.jobs.set_progress(id, Progress::Imported { percent }).await?;
+                self.tools
+                    .jobs
+                    .set_progress(id, Progress::Imported { percent })
+                    .await?;
                 log.line(format!("Imported {percent}% ({message})")).await;
-                Ok(Importing { job: id, done: false, wait: wait_after(waited) })
+                Ok(Importing {
+                    job: id,
+                    done: false,
+                    wait: wait_after(waited),
+                })
             }
             Status::Active { percent, message } => Err(StepError::Failed(format!(
                 "{task} is at {percent}% ({message}) after {waited} s: given up"

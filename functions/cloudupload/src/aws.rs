@@ -17,8 +17,7 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::{
     config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::BeforeTransmitInterceptorContextRef,
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::RequestId,

@@ -136,7 +136,8 @@ impl Jobs {
         }
         let mut found = HashMap::with_capacity(ids.len());
         while let Some(batch) = batches.join_next().await {
-            let items = batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            let items =
+                batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             for item in items {
                 let job: Job = read(item)?;
                 found.insert(job.id, job);
@@ -161,7 +162,13 @@ impl Jobs {
                 .send()
                 .await
                 .map_err(Failure::of("dynamodb:BatchGetItem"))?;
-            items.extend(answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default());
+            items.extend(
+                answer
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.table)
+                    .unwrap_or_default(),
+            );
             keys = answer
                 .unprocessed_keys
                 .unwrap_or_default()
@@ -200,7 +207,9 @@ impl Jobs {
 
     /// Takes the job to an open state, if it has not gone past it.
     pub async fn advance(&self, id: JobId, to: State, details: &str) -> Result<Job, JobsError> {
-        let change = Change::default().set("state", to)?.set("details", details)?;
+        let change = Change::default()
+            .set("state", to)?
+            .set("details", details)?;
         self.change(id, to.predecessors(), change).await
     }
 
@@ -210,7 +219,8 @@ impl Jobs {
             .set("state", State::Succeeded)?
             .set("details", details)?
             .set("progress", 100)?;
-        self.change(id, State::Succeeded.predecessors(), change).await
+        self.change(id, State::Succeeded.predecessors(), change)
+            .await
     }
 
     /// Ends the job: `details` is the reason, which its user reads.
@@ -231,9 +241,11 @@ impl Jobs {
     /// Writes down what a step found or made; what is `None` in it stays as the record says.
     pub async fn learn(&self, id: JobId, news: &Work) -> Result<Job, JobsError> {
         let news: Item = to_item(news).map_err(JobsError::Unwritable)?;
-        let change = news.into_iter().fold(Change::default(), |change, (name, value)| {
-            change.set_attribute(&format!("work.{name}"), value)
-        });
+        let change = news
+            .into_iter()
+            .fold(Change::default(), |change, (name, value)| {
+                change.set_attribute(&format!("work.{name}"), value)
+            });
         self.change(id, &State::OPEN, change).await
     }
 
@@ -245,7 +257,8 @@ impl Jobs {
 
     /// Counts one more try of a step, as the API shows it.
     pub async fn count_try(&self, id: JobId) -> Result<Job, JobsError> {
-        self.change(id, &State::OPEN, Change::default().add("try", 1)?).await
+        self.change(id, &State::OPEN, Change::default().add("try", 1)?)
+            .await
     }
 
     /// Whether the caller is the one, of all that work on the job, to write the next progress line: true for one of
@@ -276,7 +289,11 @@ impl Jobs {
     }
 
     async fn change(&self, id: JobId, from: &[State], change: Change) -> Result<Job, JobsError> {
-        let Change { clauses, mut names, mut values } = change;
+        let Change {
+            clauses,
+            mut names,
+            mut values,
+        } = change;
         names.insert("#state".to_owned(), "state".to_owned());
         let mut allowed = Vec::with_capacity(from.len());
         for state in from {
@@ -335,14 +352,20 @@ impl Change {
 
     fn set_attribute(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.name(path), self.value(value));
-        self.clauses.entry("SET").or_default().push(format!("{path} = {value}"));
+        self.clauses
+            .entry("SET")
+            .or_default()
+            .push(format!("{path} = {value}"));
         self
     }
 
     fn add(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
         let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
         let (path, value) = (self.name(path), self.value(value));
-        self.clauses.entry("ADD").or_default().push(format!("{path} {value}"));
+        self.clauses
+            .entry("ADD")
+            .or_default()
+            .push(format!("{path} {value}"));
         Ok(self)
     }
 

@@ -55,7 +55,9 @@ impl Journal {
                 .await;
             let page = match answer {
                 Ok(page) => page,
-                Err(SdkError::ServiceError(refused)) if refused.err().is_resource_not_found_exception() => {
+                Err(SdkError::ServiceError(refused))
+                    if refused.err().is_resource_not_found_exception() =>
+                {
                     return Ok(log);
                 }
                 Err(error) => return Err(Failure::of("logs:GetLogEvents")(error)),
@@ -155,7 +157,11 @@ fn one_line(text: &str) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if line.is_empty() { " ".to_owned() } else { line }
+    if line.is_empty() {
+        " ".to_owned()
+    } else {
+        line
+    }
 }
 
 fn millis() -> i64 {
@@ -172,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_message_from_outside_stays_one_line() {
-        assert_eq!(one_line("no such file\r\nCreated image: ami-1\n"), "no such file  Created image: ami-1");
+        assert_eq!(
+            one_line("no such file\r\nCreated image: ami-1\n"),
+            "no such file  Created image: ami-1"
+        );
         assert_eq!(one_line("\n"), " ");
     }
 }

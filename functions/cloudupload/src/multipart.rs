@@ -43,7 +43,12 @@ pub struct Upload {
 
 impl Upload {
     /// Begins an upload. What a step that died leaves begun, [`abort_all`] finds.
-    pub async fn begin(s3: Client, bucket: String, key: String, owner: String) -> Result<Self, Failure> {
+    pub async fn begin(
+        s3: Client,
+        bucket: String,
+        key: String,
+        owner: String,
+    ) -> Result<Self, Failure> {
         let id = s3
             .create_multipart_upload()
             .bucket(&bucket)
@@ -54,7 +59,13 @@ impl Upload {
             .map_err(Failure::of("s3:CreateMultipartUpload"))?
             .upload_id
             .unwrap_or_default();
-        Ok(Self { s3, bucket, key, owner, id })
+        Ok(Self {
+            s3,
+            bucket,
+            key,
+            owner,
+            id,
+        })
     }
 
     fn place(&self) -> String {
@@ -95,16 +106,24 @@ impl Upload {
     /// known. Completing what is complete is fine: a step may run twice.
     pub async fn complete(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
         let parts = match self.parts().await {
-            Err(error) if error.code() == Some("NoSuchUpload") => return self.completed(expected).await,
+            Err(error) if error.code() == Some("NoSuchUpload") => {
+                return self.completed(expected).await;
+            }
             parts => parts.map_err(Failure::of("s3:ListParts"))?,
         };
         let mut size = 0;
         let mut completed = Vec::with_capacity(parts.len());
         for (expected, part) in (1..).zip(parts) {
             if part.part_number != Some(expected) {
-                return Err(MultipartError::Hole { place: self.place(), missing: expected });
+                return Err(MultipartError::Hole {
+                    place: self.place(),
+                    missing: expected,
+                });
             }
-            size += part.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            size += part
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or_default();
             completed.push(
                 CompletedPart::builder()
                     .part_number(expected)
@@ -121,7 +140,11 @@ impl Upload {
             .key(&self.key)
             .expected_bucket_owner(&self.owner)
             .upload_id(&self.id)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(completed)).build())
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(completed))
+                    .build(),
+            )
             .send()
             .await
             .map_err(Failure::of("s3:CompleteMultipartUpload"))?;
@@ -141,7 +164,10 @@ impl Upload {
             .send()
             .await
             .map_err(Failure::of("s3:HeadObject"))?;
-        let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+        let size = head
+            .content_length
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or_default();
         self.check(size, expected)?;
         Ok(Object {
             size,
@@ -169,7 +195,12 @@ pub struct Object {
 }
 
 /// Aborts every upload of this key, whoever began it; answers with how many there were.
-pub async fn abort_all(s3: &Client, bucket: &str, key: &str, owner: &str) -> Result<usize, Failure> {
+pub async fn abort_all(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    owner: &str,
+) -> Result<usize, Failure> {
     let mut aborted = 0;
     let (mut key_marker, mut id_marker) = (None, None);
     loop {
@@ -183,7 +214,11 @@ pub async fn abort_all(s3: &Client, bucket: &str, key: &str, owner: &str) -> Res
             .send()
             .await
             .map_err(Failure::of("s3:ListMultipartUploads"))?;
-        for upload in page.uploads().iter().filter(|upload| upload.key() == Some(key)) {
+        for upload in page
+            .uploads()
+            .iter()
+            .filter(|upload| upload.key() == Some(key))
+        {
             s3.abort_multipart_upload()
                 .bucket(bucket)
                 .key(key)

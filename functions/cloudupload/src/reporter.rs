@@ -119,6 +119,9 @@ mod tests {
         meter.read_at(began + Duration::from_secs(5), 10 << 20, 100 << 20);
         retries.add();
         let reading = meter.read_at(began + Duration::from_secs(10), 60 << 20, 100 << 20);
-        assert_eq!(reading.to_string(), "60% (60 of 100 MiB, 10.0 MiB/s, 1 retries)");
+        assert_eq!(
+            reading.to_string(),
+            "60% (60 of 100 MiB, 10.0 MiB/s, 1 retries)"
+        );
     }
 }

@@ -5,7 +5,9 @@ use std::env;
 /// A setting that is not there or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
-    #[error("the environment variable {0} is not set: deploy with infra/template.yaml, which sets it")]
+    #[error(
+        "the environment variable {0} is not set: deploy with infra/template.yaml, which sets it"
+    )]
     Missing(&'static str),
     #[error("the environment variable {name} is not usable: {reason}")]
     Unusable { name: &'static str, reason: String },

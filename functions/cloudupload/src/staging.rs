@@ -39,7 +39,13 @@ impl Staging {
     }
 
     pub async fn begin(&self, key: String) -> Result<Upload, Failure> {
-        Upload::begin(self.s3.clone(), self.bucket.clone(), key, self.owner.to_string()).await
+        Upload::begin(
+            self.s3.clone(),
+            self.bucket.clone(),
+            key,
+            self.owner.to_string(),
+        )
+        .await
     }
 
     /// The upload that an earlier invocation began.
@@ -135,7 +141,11 @@ impl Staging {
             .key(&file.key)
             .expected_bucket_owner(self.owner.to_string())
             .if_match(&file.etag)
-            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .range(format!(
+                "bytes={}-{}",
+                range.start,
+                range.end.saturating_sub(1)
+            ))
             .send()
             .await
             .map_err(Failure::of("s3:GetObject"))?;

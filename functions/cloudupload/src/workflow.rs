@@ -94,7 +94,10 @@ pub struct Caught {
 impl Caught {
     /// An error that no step told of.
     pub fn internal(cause: &str) -> Self {
-        Self { error: "Internal".to_owned(), cause: cause.to_owned() }
+        Self {
+            error: "Internal".to_owned(),
+            cause: cause.to_owned(),
+        }
     }
 
     /// The reason for the user. A function that failed on its own terms gives it as the message in the cause, which is
@@ -207,14 +210,19 @@ impl Tools {
     pub async fn open_job(&self, id: JobId) -> Result<Job, StepError> {
         let job = self.jobs.get(id).await?;
         if job.state.is_final() {
-            return Err(StepError::Ended { job: id, state: job.state });
+            return Err(StepError::Ended {
+                job: id,
+                state: job.state,
+            });
         }
         Ok(job)
     }
 }
 
 /// Serves a step: every event goes to `handle`, until Lambda ends the process.
-pub async fn serve<Event, Answer, Handle, Handled>(handle: Handle) -> Result<(), lambda_runtime::Error>
+pub async fn serve<Event, Answer, Handle, Handled>(
+    handle: Handle,
+) -> Result<(), lambda_runtime::Error>
 where
     Event: DeserializeOwned,
     Answer: Serialize,

@@ -21,7 +21,12 @@ impl CleanUp {
     pub async fn after_success(&self, job: &Job, log: &JobLog) {
         if let Some(session) = self.session(job, log).await {
             let key = Bucket::key(&self.deployment, job.id);
-            told(log, "the disk in your bucket", session.bucket().remove(&key).await).await;
+            told(
+                log,
+                "the disk in your bucket",
+                session.bucket().remove(&key).await,
+            )
+            .await;
         }
         self.unstage(job, log).await;
     }
@@ -32,12 +37,30 @@ impl CleanUp {
         if job.work.upload_began.is_some()
             && let Some(session) = self.session(job, log).await
         {
-            let ami = Ami { ec2: &session.ec2, job, deployment: &self.deployment };
+            let ami = Ami {
+                ec2: &session.ec2,
+                job,
+                deployment: &self.deployment,
+            };
             told(log, "the AMI", self.remove_ami(&ami).await).await;
-            let import = Import { ec2: &session.ec2, job, deployment: &self.deployment };
-            told(log, "the import task or its snapshot", self.remove_import(&import, &ami).await).await;
+            let import = Import {
+                ec2: &session.ec2,
+                job,
+                deployment: &self.deployment,
+            };
+            told(
+                log,
+                "the import task or its snapshot",
+                self.remove_import(&import, &ami).await,
+            )
+            .await;
             let key = Bucket::key(&self.deployment, job.id);
-            told(log, "the disk in your bucket", session.bucket().remove(&key).await).await;
+            told(
+                log,
+                "the disk in your bucket",
+                session.bucket().remove(&key).await,
+            )
+            .await;
         }
         self.unstage(job, log).await;
     }
@@ -48,7 +71,12 @@ impl CleanUp {
     }
 
     async fn unstage(&self, job: &Job, log: &JobLog) {
-        told(log, "the staged file", self.staging.remove(&job.staged_key()).await).await;
+        told(
+            log,
+            "the staged file",
+            self.staging.remove(&job.staged_key()).await,
+        )
+        .await;
     }
 
     async fn remove_ami(&self, ami: &Ami<'_>) -> Result<(), Failure> {

@@ -35,7 +35,10 @@ impl Finishing {
         if job.state == State::Failed {
             self.clean_up.after_failure(&job, &log).await;
         }
-        Ok(Finished { job: id, state: job.state })
+        Ok(Finished {
+            job: id,
+            state: job.state,
+        })
     }
 
     /// Cleans up before the job succeeds: whoever sees `succeeded` finds the AMI, its snapshot, the whole log, and

@@ -23,22 +23,35 @@ pub struct Preparing {
 impl Preparing {
     pub async fn run(&self, id: JobId) -> Result<Prepared, StepError> {
         let jobs = &self.tools.jobs;
-        let job = jobs.advance(id, State::Uploading, "uploading image").await?;
+        let job = jobs
+            .advance(id, State::Uploading, "uploading image")
+            .await?;
         let log = self.tools.journal.of(id);
         // Written down before anything is touched in the user's account: the clean-up goes by it.
         let began = job.work.upload_began.unwrap_or_else(jobs::now);
-        let news = Work { upload_began: Some(began), ..Work::default() };
+        let news = Work {
+            upload_began: Some(began),
+            ..Work::default()
+        };
         let job = jobs.learn(id, &news).await?;
-        log.line(format!("Start uploading image {}.", job.order.filename)).await;
+        log.line(format!("Start uploading image {}.", job.order.filename))
+            .await;
 
         let session = Session::assume(&self.tools.config, &job, &self.deployment)
             .await
             .map_err(StepError::because)?;
         log.line("Successfully authenticated.").await;
         if let Some(subnet) = &job.order.ec2.vpc_subnet_id {
-            log.line(format!("{subnet} is not used: no helper instance is started.")).await;
+            log.line(format!(
+                "{subnet} is not used: no helper instance is started."
+            ))
+            .await;
         }
-        let ami = Ami { ec2: &session.ec2, job: &job, deployment: &self.deployment };
+        let ami = Ami {
+            ec2: &session.ec2,
+            job: &job,
+            deployment: &self.deployment,
+        };
         ami.check_name().await.map_err(StepError::because)?;
 
         let staged = job
@@ -46,11 +59,22 @@ impl Preparing {
             .staged
             .clone()
             .ok_or_else(|| StepError::because("the record names no staged file"))?;
-        let file = StagedFile { key: job.staged_key(), etag: staged.etag };
-        let Findings { compression, table, slices } =
-            inspect(&self.staging, &file, job.order.filename.as_str(), job.order.size)
-                .await
-                .map_err(StepError::because)?;
+        let file = StagedFile {
+            key: job.staged_key(),
+            etag: staged.etag,
+        };
+        let Findings {
+            compression,
+            table,
+            slices,
+        } = inspect(
+            &self.staging,
+            &file,
+            job.order.filename.as_str(),
+            job.order.size,
+        )
+        .await
+        .map_err(StepError::because)?;
         let boot = match job.order.arch {
             // EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes").
             Arch::Aarch64 => BootMode::Uefi,

@@ -49,7 +49,10 @@ impl Receive {
             .await
         {
             Err(JobsError::Moved(job)) if !job.state.is_final() => {
-                return Ok(Received { job: id, done: true });
+                return Ok(Received {
+                    job: id,
+                    done: true,
+                });
             }
             job => job?,
         };
@@ -86,9 +89,15 @@ impl Receive {
                 }
                 Err(Break::Final(error)) => return Err(error),
                 Err(Break::Again(error)) => {
-                    breaks = if intake.bytes() > before { 1 } else { breaks + 1 };
+                    breaks = if intake.bytes() > before {
+                        1
+                    } else {
+                        breaks + 1
+                    };
                     if breaks >= BREAKS {
-                        return Err(StepError::Failed(format!("{error} (given up after {BREAKS} tries)")));
+                        return Err(StepError::Failed(format!(
+                            "{error} (given up after {BREAKS} tries)"
+                        )));
                     }
                     let ceiling = Duration::from_secs(1) * 2u32.pow(breaks.min(6));
                     let pause = ceiling.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -110,22 +119,37 @@ impl Receive {
             object.size, job.order.filename
         ))
         .await;
-        let staged = Staged { etag: object.etag, sha256 };
-        let news = Work { staged: Some(staged), ..Work::default() };
+        let staged = Staged {
+            etag: object.etag,
+            sha256,
+        };
+        let news = Work {
+            staged: Some(staged),
+            ..Work::default()
+        };
         self.tools.jobs.learn(job.id, &news).await?;
-        self.tools.jobs.advance(job.id, State::Scheduled, "waiting to upload").await?;
+        self.tools
+            .jobs
+            .advance(job.id, State::Scheduled, "waiting to upload")
+            .await?;
         Ok(true)
     }
 
     /// The intake as an earlier invocation left it, or a new one.
     async fn open(&self, job: &Job, log: &JobLog) -> Result<Intake, StepError> {
         if let Some(received) = &job.work.received {
-            let upload = self.staging.upload(job.staged_key(), received.upload.clone());
+            let upload = self
+                .staging
+                .upload(job.staged_key(), received.upload.clone());
             if let Some(intake) = Intake::resume(upload, job.order.size, received) {
                 return Ok(intake);
             }
         }
-        log.line(format!("Receiving {}, {} bytes", job.order.filename, job.order.size)).await;
+        log.line(format!(
+            "Receiving {}, {} bytes",
+            job.order.filename, job.order.size
+        ))
+        .await;
         let upload = self.staging.begin(job.staged_key()).await?;
         let mut intake = Intake::new(upload, job.order.size);
         self.checkpoint(job.id, &mut intake).await?;
@@ -133,7 +157,10 @@ impl Receive {
     }
 
     async fn checkpoint(&self, id: JobId, intake: &mut Intake) -> Result<(), StepError> {
-        let news = Work { received: Some(intake.pause().await?), ..Work::default() };
+        let news = Work {
+            received: Some(intake.pause().await?),
+            ..Work::default()
+        };
         self.tools.jobs.learn(id, &news).await?;
         Ok(())
     }
@@ -154,7 +181,8 @@ impl Receive {
                 download.size, job.order.filename
             ))));
         }
-        let replaced = intake.bytes() > 0 && intake.version.is_some() && download.version != intake.version;
+        let replaced =
+            intake.bytes() > 0 && intake.version.is_some() && download.version != intake.version;
         if replaced || download.from != intake.bytes() {
             if intake.bytes() > 0 {
                 log.line(match replaced {

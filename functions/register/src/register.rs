@@ -29,7 +29,10 @@ impl Registering {
             .register(snapshot, disk.boot)
             .await
             .map_err(StepError::because)?;
-        let news = Work { image: Some(image), ..Work::default() };
+        let news = Work {
+            image: Some(image),
+            ..Work::default()
+        };
         self.tools.jobs.learn(id, &news).await?;
         Ok(Step { job: id })
     }

@@ -19,11 +19,9 @@ impl Sealing {
             .await
             .map_err(StepError::because)?;
         let bucket = session.bucket();
-        let upload = job
-            .work
-            .target_upload
-            .clone()
-            .ok_or_else(|| StepError::because("the record names no upload into the user's bucket"))?;
+        let upload = job.work.target_upload.clone().ok_or_else(|| {
+            StepError::because("the record names no upload into the user's bucket")
+        })?;
         let disk = bucket
             .upload(Bucket::key(&self.deployment, id), upload)
             .complete(Some(slices.iter().map(|slice| slice.bytes).sum()))
@@ -46,6 +44,10 @@ impl Sealing {
             .of(id)
             .line(format!("Importing a disk of {} bytes: {task}", disk.size))
             .await;
-        Ok(Importing { job: id, done: false, wait: FIRST_WAIT })
+        Ok(Importing {
+            job: id,
+            done: false,
+            wait: FIRST_WAIT,
+        })
     }
 }

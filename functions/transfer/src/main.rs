@@ -20,5 +20,6 @@ async fn main() -> Result<(), Error> {
         deployment: setting("DEPLOYMENT")?,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<Transfer>| transferring.run(event.payload).await).await
+    workflow::serve(async |event: LambdaEvent<Transfer>| transferring.run(event.payload).await)
+        .await
 }

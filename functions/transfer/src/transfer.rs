@@ -22,7 +22,10 @@ pub struct Transferring {
 }
 
 impl Transferring {
-    pub async fn run(&self, Transfer { job: id, slice }: Transfer) -> Result<Transferred, StepError> {
+    pub async fn run(
+        &self,
+        Transfer { job: id, slice }: Transfer,
+    ) -> Result<Transferred, StepError> {
         let job = self.tools.open_job(id).await?;
         let (count, retries) = (Count::default(), Retries::default());
         let mut meter = Meter::new(retries.clone());
@@ -31,7 +34,10 @@ impl Transferring {
             bytes = self.transfer(&job, &slice, &count, &retries) => bytes?,
             ended = every_period(report) => return Err(ended),
         };
-        self.tools.jobs.set_moved(id, slice.index, count.get()).await?;
+        self.tools
+            .jobs
+            .set_moved(id, slice.index, count.get())
+            .await?;
         Ok(Transferred { bytes })
     }
 
@@ -43,12 +49,20 @@ impl Transferring {
         retries: &Retries,
     ) -> Result<u64, StepError> {
         let (Some(staged), Some(upload)) = (&job.work.staged, &job.work.target_upload) else {
-            return Err(StepError::because("the record names no staged file or no upload"));
+            return Err(StepError::because(
+                "the record names no staged file or no upload",
+            ));
         };
-        let file = StagedFile { key: job.staged_key(), etag: staged.etag.clone() };
-        let stream = self
-            .staging
-            .stream(file.clone(), slice.staged.clone(), count.clone(), retries.clone());
+        let file = StagedFile {
+            key: job.staged_key(),
+            etag: staged.etag.clone(),
+        };
+        let stream = self.staging.stream(
+            file.clone(),
+            slice.staged.clone(),
+            count.clone(),
+            retries.clone(),
+        );
         let decoder = match &slice.coding {
             Coding::Whole(compression) => Decoder::whole(*compression, stream),
             Coding::XzRun(run) => {
@@ -87,11 +101,19 @@ impl Transferring {
     ) -> Result<(), StepError> {
         let jobs = &self.tools.jobs;
         let now = jobs.set_moved(job.id, slice, count.get()).await?;
-        let (bytes, of) = (now.work.moved.unwrap_or_default().values().sum(), job.order.size);
+        let (bytes, of) = (
+            now.work.moved.unwrap_or_default().values().sum(),
+            job.order.size,
+        );
         let reading = meter.read(bytes, of);
         if jobs.may_report(job.id, PERIOD).await? {
-            jobs.set_progress(job.id, Progress::Transferred { bytes, of }).await?;
-            self.tools.journal.of(job.id).line(format!("Transferred {reading}")).await;
+            jobs.set_progress(job.id, Progress::Transferred { bytes, of })
+                .await?;
+            self.tools
+                .journal
+                .of(job.id)
+                .line(format!("Transferred {reading}"))
+                .await;
         }
         Ok(())
     }
