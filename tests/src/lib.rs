@@ -6,4 +6,4 @@ mod job;
 mod stack;
 
 pub use job::Job;
-pub use stack::{Stack, Upload};
+pub use stack::{Stack, Upload, unique};

@@ -373,7 +373,7 @@ async fn job(answer: Response) -> Job {
 }
 
 /// Something that no other run of the tests has.
-fn unique() -> String {
+pub fn unique() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since
         .expect("the clock is past 1970")

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Stack, Upload, disk};
+use tests::{Stack, Upload, disk, unique};
 
 /// The status and the summary of an error, after a look at its form.
 async fn problem(answer: reqwest::Response) -> (u16, String) {
@@ -141,7 +141,7 @@ async fn what_obs_does_not_have() {
 #[tokio::test]
 async fn without_a_file_name_the_one_image_is_meant() {
     let stack = Stack::new().await;
-    let image = stack.upload("one-image", "only.raw.xz");
+    let image = stack.upload(&format!("one-image-{}", unique()), "only.raw.xz");
     stack.build(&image, &disk::disk().await.xz).await;
     let checksum = Upload {
         filename: "only.raw.xz.sha256".to_owned(),

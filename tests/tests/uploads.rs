@@ -46,7 +46,7 @@ async fn an_image_becomes_an_ami() {
     let image = stack.image(job.details()).await;
     assert!(image.name().unwrap_or_default().starts_with("leap-ec2 "));
     assert_eq!(image.architecture(), Some(&ArchitectureValues::X8664));
-    assert_eq!(image.boot_mode(), Some(&BootModeValues::Uefi));
+    assert_eq!(image.boot_mode(), Some(&BootModeValues::UefiPreferred));
     assert_eq!(image.ena_support(), Some(true));
     assert_eq!(image.imds_support(), Some(&ImdsSupportValues::V20));
     let root = image.block_device_mappings()[0]

@@ -409,6 +409,11 @@ async fn a_status_is_the_record_or_there_is_no_such_job() {
 #[tokio::test]
 async fn a_kill_ends_a_job_and_changes_none_that_has_ended() {
     let world = World::new(|call, body| {
+        if call == "PutLogEvents" {
+            assert_eq!(body["logStreamName"], "job-1");
+            assert_eq!(body["logEvents"][0]["message"], "Killed.");
+            return ok(json!({}));
+        }
         assert_eq!(call, "UpdateItem");
         let refused = |item: Value| {
             let mut body =
