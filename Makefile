@@ -26,8 +26,8 @@ test: ## all checks and tests
 lint: ## formatting, clippy, workflow and templates
 	@infra/local/check lint
 
-build: ## the functions, for this machine, into target/release
-	cargo build --release --locked --workspace --bins
+build: ## the functions, for this machine, into target/quick
+	cargo build --profile quick --locked --workspace --bins
 
 package: ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
 	@infra/local/stack tools sam cargo-lambda
