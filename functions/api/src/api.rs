@@ -15,6 +15,7 @@ use cloudupload::{
     obs::{Obs, Place},
     settings::{parsed, setting},
     target::{Home, Partition},
+    workflow::Tools,
     xml,
 };
 use lambda_http::{
@@ -98,17 +99,15 @@ fn log_problem(problem: &Problem) {
 
 impl Api {
     pub async fn from_env() -> Result<Self, Error> {
-        let config = aws::config(Patience::Request).await;
+        let Tools {
+            config,
+            jobs,
+            journal,
+        } = Tools::from_env(Patience::Request).await?;
         let region = setting("AWS_REGION")?;
         Ok(Self {
-            jobs: Jobs::new(
-                aws_sdk_dynamodb::Client::new(&config),
-                setting("JOBS_TABLE")?,
-            ),
-            journal: Journal::new(
-                aws_sdk_cloudwatchlogs::Client::new(&config),
-                setting("JOB_LOG_GROUP")?,
-            ),
+            jobs,
+            journal,
             obs: Obs::new(&setting("OBS_URL")?)?,
             machine: UploadMachine {
                 client: aws_sdk_sfn::Client::new(&config),

@@ -4,6 +4,7 @@ mod check;
 
 use check::Checking;
 use cloudupload::{
+    aws::Patience,
     settings::setting,
     workflow::{self, Step, Tools},
 };
@@ -13,7 +14,7 @@ use lambda_runtime::{Error, LambdaEvent, tracing};
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let checking = Checking {
-        tools: Tools::from_env().await?,
+        tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
     workflow::serve(async |event: LambdaEvent<Step>| checking.run(event.payload.job).await).await

@@ -272,3 +272,67 @@ pub struct Disk {
     pub compression: Compression,
     pub boot: BootMode,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [State; 6] = [
+        State::Created,
+        State::Receiving,
+        State::Scheduled,
+        State::Uploading,
+        State::Succeeded,
+        State::Failed,
+    ];
+
+    #[test]
+    fn a_state_only_moves_forward() {
+        for to in ALL {
+            for from in to.predecessors() {
+                assert!(from <= &to, "{from} to {to}");
+                assert!(!from.is_final(), "{from} is final");
+            }
+        }
+        for from in State::OPEN {
+            assert!(State::Failed.predecessors().contains(&from));
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_job_id_if_obs_can_keep_it() {
+        assert_eq!("17".parse(), Ok(JobId(17)));
+        assert_eq!("2147483647".parse(), Ok(JobId(JobId::MAX)));
+        for text in ["0", "2147483648"] {
+            assert!(
+                matches!(text.parse::<JobId>(), Err(BadJobId::OutOfRange(_))),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            "abc".parse::<JobId>().unwrap_err().to_string(),
+            "not a number: 'abc'"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn progress_never_goes_back(bytes in 0..1_000u64, more in 0..1_000u64, of in 0..1_500u64) {
+            let stages: [fn(u64, u64) -> Progress; 3] = [
+                |bytes, of| Progress::Received { bytes, of },
+                |bytes, of| Progress::Transferred { bytes, of },
+                |bytes, _| Progress::Imported { percent: (bytes / 20) as u8 },
+            ];
+            let mut before = 0;
+            for stage in stages {
+                for bytes in [bytes, bytes + more] {
+                    let percent = stage(bytes, of).percent();
+                    prop_assert!(before <= percent && percent < 100);
+                    before = percent;
+                }
+            }
+        }
+    }
+}

@@ -182,7 +182,7 @@ impl From<MultipartError> for StepError {
     }
 }
 
-/// What every step works with.
+/// What every function works with.
 #[derive(Clone, Debug)]
 pub struct Tools {
     pub config: SdkConfig,
@@ -191,8 +191,8 @@ pub struct Tools {
 }
 
 impl Tools {
-    pub async fn from_env() -> Result<Self, SettingError> {
-        let config = aws::config(Patience::Step).await;
+    pub async fn from_env(patience: Patience) -> Result<Self, SettingError> {
+        let config = aws::config(patience).await;
         Ok(Self {
             jobs: Jobs::new(
                 aws_sdk_dynamodb::Client::new(&config),
@@ -230,4 +230,46 @@ where
     Handled: Future<Output = Result<Answer, StepError>>,
 {
     lambda_runtime::run(service_fn(handle)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caught(error: &str, cause: &str) -> String {
+        Caught {
+            error: error.to_owned(),
+            cause: cause.to_owned(),
+        }
+        .reason()
+    }
+
+    #[test]
+    fn the_reason_is_what_the_step_said() {
+        let failed = Diagnostic::from(StepError::because("size mismatch: 1 != 2"));
+        let cause = serde_json::to_string(&failed).unwrap();
+        assert_eq!(caught(&failed.error_type, &cause), "size mismatch: 1 != 2");
+    }
+
+    #[test]
+    fn the_reason_of_a_death_names_it() {
+        let cause = r#"{"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 900.00 seconds"}"#;
+        assert_eq!(
+            caught("Sandbox.Timedout", cause),
+            "Sandbox.Timedout: Task timed out after 900.00 seconds"
+        );
+        assert_eq!(caught("States.Timeout", ""), "States.Timeout");
+        assert_eq!(
+            caught("Lambda.Unknown", "not JSON"),
+            "Lambda.Unknown: not JSON"
+        );
+    }
+
+    #[test]
+    fn an_import_is_looked_at_less_often_as_it_grows_old() {
+        assert_eq!(
+            (wait_after(0), wait_after(600), wait_after(7200)),
+            (FIRST_WAIT, 30, 60)
+        );
+    }
 }

@@ -6,6 +6,7 @@ mod took;
 
 use clean_up::CleanUp;
 use cloudupload::{
+    aws::Patience,
     settings::{parsed, setting},
     staging::Staging,
     workflow::{self, Finish, Tools},
@@ -16,7 +17,7 @@ use lambda_runtime::{Error, LambdaEvent, tracing};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let tools = Tools::from_env().await?;
+    let tools = Tools::from_env(Patience::Step).await?;
     let s3 = aws_sdk_s3::Client::new(&tools.config);
     let clean_up = CleanUp {
         config: tools.config.clone(),

@@ -4,6 +4,7 @@ mod inspect;
 mod prepare;
 
 use cloudupload::{
+    aws::Patience,
     settings::{parsed, setting},
     staging::Staging,
     workflow::{self, Step, Tools},
@@ -14,7 +15,7 @@ use prepare::Preparing;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let tools = Tools::from_env().await?;
+    let tools = Tools::from_env(Patience::Step).await?;
     let s3 = aws_sdk_s3::Client::new(&tools.config);
     let preparing = Preparing {
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),

@@ -6,6 +6,7 @@ mod receive;
 use std::time::{Duration, SystemTime};
 
 use cloudupload::{
+    aws::Patience,
     obs::Obs,
     settings::{parsed, setting},
     staging::Staging,
@@ -21,7 +22,7 @@ const RESERVE: Duration = Duration::from_secs(90);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let tools = Tools::from_env().await?;
+    let tools = Tools::from_env(Patience::Step).await?;
     let s3 = aws_sdk_s3::Client::new(&tools.config);
     let receive = Receive {
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),

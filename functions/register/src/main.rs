@@ -3,6 +3,7 @@
 mod register;
 
 use cloudupload::{
+    aws::Patience,
     settings::setting,
     workflow::{self, Step, Tools},
 };
@@ -13,7 +14,7 @@ use register::Registering;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let registering = Registering {
-        tools: Tools::from_env().await?,
+        tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
     workflow::serve(async |event: LambdaEvent<Step>| registering.run(event.payload.job).await).await

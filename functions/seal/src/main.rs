@@ -3,6 +3,7 @@
 mod seal;
 
 use cloudupload::{
+    aws::Patience,
     settings::setting,
     workflow::{self, Seal, Tools},
 };
@@ -13,7 +14,7 @@ use seal::Sealing;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let sealing = Sealing {
-        tools: Tools::from_env().await?,
+        tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
     workflow::serve(async |event: LambdaEvent<Seal>| sealing.run(event.payload).await).await
