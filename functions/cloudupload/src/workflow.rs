@@ -245,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_events_are_what_the_steps_read() {
+        for step in [
+            include_str!("../../../events/receive.json"),
+            include_str!("../../../events/prepare.json"),
+            include_str!("../../../events/check.json"),
+            include_str!("../../../events/register.json"),
+        ] {
+            serde_json::from_str::<Step>(step).unwrap();
+        }
+        serde_json::from_str::<Transfer>(include_str!("../../../events/transfer.json")).unwrap();
+        serde_json::from_str::<Seal>(include_str!("../../../events/seal.json")).unwrap();
+        serde_json::from_str::<Finish>(include_str!("../../../events/finish.json")).unwrap();
+    }
+
+    #[test]
     fn the_reason_is_what_the_step_said() {
         let failed = Diagnostic::from(StepError::because("size mismatch: 1 != 2"));
         let cause = serde_json::to_string(&failed).unwrap();

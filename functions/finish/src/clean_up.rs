@@ -1,7 +1,7 @@
 //! What was made for a job and is not its AMI goes away. Every part is tried, whatever becomes of the others, and may
 //! be tried again; what could not be removed is told in the job's log.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use account::{Ami, Bucket, Import, Session, Status};
 use aws_config::SdkConfig;
@@ -66,8 +66,14 @@ impl CleanUp {
     }
 
     async fn session(&self, job: &Job, log: &JobLog) -> Option<Session> {
-        let session = Session::assume(&self.config, job, &self.deployment).await;
-        told(log, "anything from your account", session).await
+        match Session::assume(&self.config, job, &self.deployment).await {
+            Ok(session) => Some(session),
+            Err(error) => {
+                let line = format!("Could not look into your account for leftovers: {error}");
+                log.line(line).await;
+                None
+            }
+        }
     }
 
     async fn unstage(&self, job: &Job, log: &JobLog) {
@@ -112,12 +118,9 @@ impl CleanUp {
     }
 }
 
-async fn told<T, E: Display>(log: &JobLog, what: &str, outcome: Result<T, E>) -> Option<T> {
-    match outcome {
-        Ok(value) => Some(value),
-        Err(error) => {
-            log.line(format!("Could not remove {what}: {error}")).await;
-            None
-        }
+async fn told(log: &JobLog, what: &str, outcome: Result<(), Failure>) {
+    if let Err(failure) = outcome {
+        log.line(format!("Could not remove {what}: {failure}"))
+            .await;
     }
 }
