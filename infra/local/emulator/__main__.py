@@ -26,6 +26,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--api-port", type=int, default=4580, help="the deployed HTTP API, on 127.0.0.1")
     parser.add_argument("--data", type=Path, required=True, help="folder for objects, snapshots and scratch")
     parser.add_argument("--import-seconds", type=float, default=4.0, help="how long an import task takes")
+    parser.add_argument(
+        "--functions-endpoint", metavar="URL", help="what functions take for the AWS endpoint (by default, it is)"
+    )
     return parser.parse_args()
 
 
@@ -60,8 +63,9 @@ def prepare(data: Path) -> IO[str]:
     return lock
 
 
-def set_environment(port: int, scratch: Path) -> None:
-    """Sets what ministack and the Lambda processes it starts (they inherit all of it) read."""
+def set_environment(port: int, functions_endpoint: str, scratch: Path) -> None:
+    """Sets what ministack and the Lambda processes it starts (they inherit all of it) read. The endpoint is for those
+    processes only."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
@@ -70,7 +74,7 @@ def set_environment(port: int, scratch: Path) -> None:
         GATEWAY_PORT=str(port),
         MINISTACK_HOST="localhost",
         MINISTACK_REGION="us-east-1",
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_ENDPOINT_URL=functions_endpoint,
         AWS_DEFAULT_REGION="us-east-1",
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
@@ -89,7 +93,7 @@ def main() -> None:
     require_ministack()
     data: Path = options.data.resolve()
     with prepare(data):
-        set_environment(options.port, data / "tmp")
+        set_environment(options.port, options.functions_endpoint or f"http://127.0.0.1:{options.port}", data / "tmp")
         import server  # imports ministack, hence only now
 
         server.run(options.port, options.api_port, data, options.import_seconds)

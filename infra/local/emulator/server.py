@@ -15,8 +15,11 @@ from ministack import app as ministack
 
 import ebs_encryption
 import ec2_access
+import events_rules
 import front
 import logs_rules
+import states_rules
+import states_runs
 import sts_rules
 from ec2_rules import Ec2Rules
 from s3_rules import S3Rules
@@ -43,6 +46,8 @@ def install(data: Path, import_seconds: float) -> None:
     S3Rules(data / "objects").install()
     sts_rules.install()
     logs_rules.install()
+    states_rules.install()
+    events_rules.install()
     front.install()
     take_loopback_for_tls()
 
@@ -64,6 +69,7 @@ async def serve_both(port: int, api_port: int, data: Path) -> None:
         serve(front.Front(data / "api-id"), listening(api_port), shutdown_trigger=stop.wait),
     )
     end_children()
+    states_runs.end_all()
 
 
 def listening(port: int) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +42,20 @@ class Emulator:
 
     port: int
     api_port: int
+    functions_socket: socket.socket
+    """Where functions look for AWS. Nobody answers there, but in the test that does."""
     data: Path
     """What the tests may use; the emulator's own folder is `data / "data"`."""
 
     def start(self) -> None:
         self.port, self.api_port = free_port(4700), free_port(4750)
+        self.functions_socket = socket.create_server(("127.0.0.1", 0))
         self.folder = tempfile.TemporaryDirectory(prefix="emulator-test-")
         self.data = Path(self.folder.name)
         self.log = (self.data / "emulator.log").open("w")
         command = [sys.executable, str(LAUNCHER), "--port", str(self.port), "--api-port", str(self.api_port)]
         command += ["--data", str(self.data / "data"), "--import-seconds", str(IMPORT_SECONDS)]
+        command += ["--functions-endpoint", f"http://127.0.0.1:{self.functions_port()}"]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         for _ in range(200):
             with socket.socket() as probe:
@@ -58,20 +64,30 @@ class Emulator:
             time.sleep(0.05)
         raise RuntimeError(f"the emulator did not start: {Path(self.log.name).read_text()}")
 
+    def functions_port(self) -> int:
+        return self.functions_socket.getsockname()[1]
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
+        self.functions_socket.close()
         self.folder.cleanup()
 
     def client(
-        self, service: str, key: str = USER, secret: str = "x", token: str | None = None, region: str = REGION
+        self,
+        service: str,
+        key: str = USER,
+        secret: str = "x",
+        token: str | None = None,
+        region: str = REGION,
+        port: int | None = None,
     ) -> BaseClient:
         options = Config(
             retries={"max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60, parameter_validation=False
         )
         return boto3.client(
             service,
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            endpoint_url=f"http://127.0.0.1:{port or self.port}",
             region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
@@ -95,13 +111,45 @@ TRUST = vmie(Condition={"StringEquals": {"sts:Externalid": "vmimport"}})
 READ = ["s3:GetBucketLocation", "s3:ListBucket", "s3:GetObject"]
 
 
-def user(statement: dict[str, Any], account: str = USER) -> dict[str, str]:
-    """The credentials of a new IAM user with one statement, as arguments of `Emulator.client`."""
+def user(*statements: dict[str, Any], account: str = USER) -> dict[str, str]:
+    """The credentials of a new IAM user with these statements, as arguments of `Emulator.client`."""
     iam, name = emulator.client("iam", account), f"user-{time.monotonic_ns()}"
     iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy(statement))
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy(*statements))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+
+def role(name: str, service: str, *statements: dict[str, Any], account: str = USER) -> str:
+    """The ARN of a new role of a service (`lambda`, `states`)."""
+    iam = emulator.client("iam", account)
+    trust = policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(*statements))
+    return arn
+
+
+def function(name: str, role_arn: str, bootstrap: bytes, account: str = USER, **environment: str) -> str:
+    """The ARN of a new function that is one executable."""
+    return emulator.client("lambda", account).create_function(
+        FunctionName=name,
+        Runtime="provided.al2023",
+        Handler="bootstrap",
+        Role=role_arn,
+        Timeout=60,
+        Environment={"Variables": environment},
+        Code={"ZipFile": zipped(bootstrap)},
+    )["FunctionArn"]
+
+
+def zipped(bootstrap: bytes) -> bytes:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, bootstrap)
+    return code.getvalue()
 
 
 def noise(size: int) -> bytes:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import io
 import json
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import test_waiting
 from botocore.client import BaseClient
-from harness import MIB, Case, emulator, policy
+from harness import MIB, Case, emulator, function, role
 
 BOOTSTRAP = b"""#!/usr/bin/env python3
 import json, os, time, urllib.request
@@ -42,26 +40,12 @@ class Api(Case):
     @classmethod
     def setUpClass(cls) -> None:
         account = "999900001111"
-        iam, functions, gateway = (emulator.client(service, account) for service in ("iam", "lambda", "apigatewayv2"))
-        trust = policy({"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
-        role = iam.create_role(RoleName="function", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        code = io.BytesIO()
-        with zipfile.ZipFile(code, "w") as archive:
-            entry = zipfile.ZipInfo("bootstrap")
-            entry.external_attr = 0o755 << 16
-            archive.writestr(entry, BOOTSTRAP)
-        function = functions.create_function(
-            FunctionName="echo",
-            Runtime="provided.al2023",
-            Handler="bootstrap",
-            Role=role,
-            Timeout=60,
-            Code={"ZipFile": code.getvalue()},
-        )["FunctionArn"]
+        functions, gateway = emulator.client("lambda", account), emulator.client("apigatewayv2", account)
+        echo = function("echo", role("function", "lambda", account=account), BOOTSTRAP, account)
         api = gateway.create_api(Name="front", ProtocolType="HTTP")["ApiId"]
         gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
         integration = gateway.create_integration(
-            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=echo, PayloadFormatVersion="2.0"
         )["IntegrationId"]
         gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
         cls.functions = functions
