@@ -1,9 +1,13 @@
-//! What the tests on the local stack share: the stack, as `infra/local/stack up` describes it in the environment, and
-//! the disks that go through it.
+//! What the tests on the local stack share: the stack, as `infra/local/stack up` describes it in the environment, the
+//! disks that go through it, and the faults that calls to AWS suffer on the way.
 
 pub mod disk;
+mod faults;
 mod job;
+pub mod proxy;
 mod stack;
 
+pub use faults::Faults;
 pub use job::Job;
-pub use stack::{Stack, Upload, unique};
+pub use proxy::{Fault, Rule, RuleId, Sighting};
+pub use stack::{Queue, Stack, Upload, unique};

@@ -1,10 +1,12 @@
 use std::{
+    collections::{BTreeMap, HashMap},
     env,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ec2::{config::Credentials, types::Image};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::{Value, json};
@@ -22,11 +24,22 @@ pub struct Stack {
     /// Clients of the service's own account.
     pub own_s3: aws_sdk_s3::Client,
     pub sfn: aws_sdk_sfn::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+}
+
+/// Jobs by the state of their slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Jobs that have a slot, and their users.
+    pub held: BTreeMap<u32, String>,
+    /// Jobs that wait for one, and their users.
+    pub waiting: BTreeMap<u32, String>,
 }
 
 /// An upload to ask for.
 #[derive(Clone, Debug)]
 pub struct Upload {
+    pub user: String,
     pub project: String,
     pub repository: String,
     pub arch: String,
@@ -64,12 +77,14 @@ impl Stack {
             s3: aws_sdk_s3::Client::new(user),
             own_s3: aws_sdk_s3::Client::new(own),
             sfn: aws_sdk_sfn::Client::new(own),
+            dynamodb: aws_sdk_dynamodb::Client::new(own),
         }
     }
 
-    /// An upload of a file of a package of its own, so that tests do not meet.
+    /// An upload of a file of a package and a user of its own, so that tests do not meet.
     pub fn upload(&self, package: &str, filename: &str) -> Upload {
         Upload {
+            user: package.to_owned(),
             project: "Cloud:Images".to_owned(),
             repository: "images".to_owned(),
             arch: "x86_64".to_owned(),
@@ -122,7 +137,7 @@ impl Stack {
             ("package", &upload.package),
             ("repository", &upload.repository),
             ("arch", &upload.arch),
-            ("user", "tom"),
+            ("user", &upload.user),
             ("target", "ec2"),
         ];
         let base = format!("{}/cloudupload", self.url);
@@ -190,23 +205,183 @@ impl Stack {
     /// The job at its end, and its execution too: whatever it had to clean up is gone.
     pub async fn end(&self, id: &str) -> Job {
         let job = self.wait(id, Job::is_final).await;
-        let execution = format!(
-            "{}:job-{id}",
-            variable("UPLOAD_MACHINE_ARN").replace(":stateMachine:", ":execution:")
-        );
-        loop {
-            let answer = self
-                .sfn
-                .describe_execution()
-                .execution_arn(&execution)
-                .send()
-                .await
-                .expect("every job has an execution");
-            if answer.status().as_str() != "RUNNING" {
-                return job;
-            }
+        while self.execution(&format!("job-{id}")).await.as_deref() == Some("RUNNING") {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        job
+    }
+
+    /// The status of the execution of that name, if there is one.
+    pub async fn execution(&self, name: &str) -> Option<String> {
+        let answer = self
+            .sfn
+            .describe_execution()
+            .execution_arn(execution_arn(name))
+            .send()
+            .await;
+        Some(answer.ok()?.status().as_str().to_owned())
+    }
+
+    /// Starts an execution by hand.
+    pub async fn start(&self, job: u32, input: Value) {
+        let answer = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
+            .name(format!("job-{job}"))
+            .input(input.to_string());
+        answer.send().await.expect("an execution is started");
+    }
+
+    /// Stops the execution, as an operator may do in AWS's console.
+    pub async fn stop(&self, name: &str) {
+        let answer = self.sfn.stop_execution().execution_arn(execution_arn(name));
+        answer.send().await.expect("a running execution is stopped");
+    }
+
+    /// The names of the executions that finish the job after its own one died.
+    pub async fn finishers(&self, id: &str) -> Vec<String> {
+        let answer = self
+            .sfn
+            .list_executions()
+            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
+            .into_paginator()
+            .items()
+            .send();
+        let all = answer.collect::<Result<Vec<_>, _>>().await;
+        let all = all.expect("Step Functions answers");
+        let names = all.into_iter().map(|execution| execution.name);
+        let prefix = format!("job-{id}-finish-");
+        names.filter(|name| name.starts_with(&prefix)).collect()
+    }
+
+    /// Lets the sweeper run, as its schedule does, and waits for what it started.
+    pub async fn sweep(&self) {
+        let url = format!(
+            "{}/2015-03-31/functions/{}/invocations",
+            variable("AWS_ENDPOINT_URL"),
+            variable("SWEEP_FUNCTION")
+        );
+        // The emulator does not check the signature of an account's root.
+        let scope = format!(
+            "{}/20261125/us-east-1/lambda",
+            variable("AWS_ACCESS_KEY_ID")
+        );
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
+        let answer = self
+            .http
+            .post(url)
+            .header("authorization", authorization)
+            .body(event.to_string())
+            .send()
+            .await
+            .expect("Lambda answers");
+        let swept = answer.text().await.expect("the sweeper answers in text");
+        let swept: Value = serde_json::from_str(&swept).expect("the sweeper answers in JSON");
+        for id in swept["finished"].as_array().into_iter().flatten() {
+            let id = id.as_str().expect("the sweeper names jobs");
+            for name in self.finishers(id).await {
+                while self.execution(&name).await.as_deref() == Some("RUNNING") {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// Makes the job's record that much older.
+    pub async fn age(&self, id: &str, seconds: u64) {
+        let key = || HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))]);
+        let table = variable("JOBS_TABLE");
+        for path in ["created", "ended", "cleaned.#at"] {
+            let update = self
+                .dynamodb
+                .update_item()
+                .table_name(&table)
+                .set_key(Some(key()))
+                .update_expression(format!("SET {path} = {path} - :seconds"))
+                .condition_expression(format!("attribute_exists({path})"))
+                .expression_attribute_values(":seconds", AttributeValue::N(seconds.to_string()));
+            let update = match path.contains('#') {
+                true => update.expression_attribute_names("#at", "at"),
+                false => update,
+            };
+            let _ = update.send().await;
+        }
+    }
+
+    /// The job's record, as DynamoDB has it.
+    pub async fn record(&self, id: &str) -> HashMap<String, AttributeValue> {
+        let answer = self
+            .dynamodb
+            .get_item()
+            .table_name(variable("JOBS_TABLE"))
+            .key("id", AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await;
+        answer
+            .expect("DynamoDB answers")
+            .item
+            .expect("the job has a record")
+    }
+
+    /// Lets the job hold a slot.
+    pub async fn hold_slot(&self, id: &str, user: &str) {
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(variable("SLOTS_TABLE"))
+            .set_item(Some(held_key(id)))
+            .item("user", AttributeValue::S(user.to_owned()))
+            .item(
+                "execution",
+                AttributeValue::S(execution_arn(&format!("job-{id}"))),
+            )
+            .item("since", AttributeValue::N("1".to_owned()));
+        put.send().await.expect("DynamoDB answers");
+    }
+
+    /// Makes the slot's grant that much older.
+    pub async fn age_slot(&self, id: &str, seconds: u64) {
+        let update = self
+            .dynamodb
+            .update_item()
+            .table_name(variable("SLOTS_TABLE"))
+            .set_key(Some(held_key(id)))
+            .update_expression("SET since = since - :seconds")
+            .expression_attribute_values(":seconds", AttributeValue::N(seconds.to_string()));
+        update.send().await.expect("the job has a slot");
+    }
+
+    pub async fn queue(&self) -> Queue {
+        let answer = self
+            .dynamodb
+            .scan()
+            .table_name(variable("SLOTS_TABLE"))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut queue = Queue::default();
+        for item in answer
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .expect("DynamoDB answers")
+        {
+            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+            let job = item["job"].as_n().ok().and_then(|job| job.parse().ok());
+            let (Some(job), Some(user)) = (job, text("user")) else {
+                continue; // the count of the grants
+            };
+            match text("kind").map(String::as_str) {
+                Some("held") => queue.held.insert(job, user.clone()),
+                _ => queue.waiting.insert(job, user.clone()),
+            };
+        }
+        queue
     }
 
     /// The job at its end, which has to be a good one.
@@ -266,6 +441,11 @@ impl Stack {
     /// What is left of a job in both accounts, its finished AMI and that one's snapshot aside.
     pub async fn leftovers(&self, job: &Job) -> Vec<String> {
         let mut left = Vec::new();
+        let queue = self.queue().await;
+        let id: u32 = job.id().parse().expect("a job's id is a number");
+        if queue.held.contains_key(&id) || queue.waiting.contains_key(&id) {
+            left.push(format!("slot of job {id}"));
+        }
         let staging = variable("STAGING_BUCKET");
         left.extend(in_bucket(&self.own_s3, &staging, &format!("job-{}/", job.id())).await);
         let bucket = format!(
@@ -314,7 +494,9 @@ impl Stack {
             if ours && ["pending", "active"].contains(&detail.status().unwrap_or_default()) {
                 left.extend(task.import_task_id.clone());
             }
-            if ours && let Some(snapshot) = detail.snapshot_id() {
+            // EC2 answers with an empty id until there is a snapshot.
+            let snapshot = detail.snapshot_id().filter(|id| !id.is_empty());
+            if ours && let Some(snapshot) = snapshot {
                 let answer = self
                     .ec2
                     .describe_snapshots()
@@ -328,6 +510,18 @@ impl Stack {
         }
         left
     }
+}
+
+fn held_key(id: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        ("kind".to_owned(), AttributeValue::S("held".to_owned())),
+        ("job".to_owned(), AttributeValue::N(id.to_owned())),
+    ])
+}
+
+fn execution_arn(name: &str) -> String {
+    let machine = variable("UPLOAD_MACHINE_ARN").replace(":stateMachine:", ":execution:");
+    format!("{machine}:{name}")
 }
 
 impl Upload {

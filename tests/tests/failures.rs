@@ -1,7 +1,5 @@
 //! Jobs that cannot succeed say why, and leave nothing behind.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tests::{Stack, disk};
 
@@ -158,39 +156,4 @@ async fn a_file_that_is_gone_when_it_is_fetched() {
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
     assert_says(job.details(), &["remote error: Not Found", "disk.raw.xz"]);
-}
-
-#[tokio::test]
-async fn killed_while_receiving() {
-    let stack = Stack::new().await;
-    let upload = stack.upload("kill-receiving", "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
-    stack
-        .disturb(&upload, json!([{"after": 1 << 20, "do": "stall"}]))
-        .await;
-    let id = stack.create(&upload).await.id().to_owned();
-    stack.wait(&id, |job| job.state() == "receiving").await;
-    let killed = stack.kill(&id).await;
-    assert_eq!((killed.state(), killed.details()), ("failed", "killed"));
-    let job = stack.failure(&id).await;
-    assert_eq!(job.details(), "killed");
-    assert_eq!(
-        stack.kill(&id).await,
-        job,
-        "killing a finished job changes nothing"
-    );
-}
-
-#[tokio::test]
-async fn killed_while_importing() {
-    let stack = Stack::new().await;
-    let upload = stack.upload("kill-importing", "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
-    let id = stack.create(&upload).await.id().to_owned();
-    while !stack.log(&id).await.contains("Importing a disk") {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    stack.kill(&id).await;
-    let job = stack.failure(&id).await;
-    assert_eq!(job.details(), "killed");
 }

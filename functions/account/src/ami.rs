@@ -7,7 +7,9 @@ use aws_sdk_ec2::{
         ImdsSupportValues, ResourceType, VolumeType,
     },
 };
-use cloudupload::{aws::Failure, image::partition::BootMode, job::Job, names::Arch};
+use cloudupload::{
+    aws::Failure, image::partition::BootMode, job::Job, names::Arch, workflow::StepError,
+};
 
 use crate::tags;
 
@@ -21,6 +23,15 @@ pub enum AmiError {
     NameTaken { name: String, image: String },
     #[error(transparent)]
     Aws(#[from] Failure),
+}
+
+impl From<AmiError> for StepError {
+    fn from(error: AmiError) -> Self {
+        match error {
+            AmiError::Aws(failure) => failure.into(),
+            error => StepError::because(error),
+        }
+    }
 }
 
 /// The AMI of one job.

@@ -14,6 +14,7 @@ use cloudupload::{
     job::JobId,
     multipart::{self, Upload},
     target::Ec2Target,
+    workflow::StepError,
 };
 
 /// Why the bucket cannot be used.
@@ -32,6 +33,15 @@ pub enum BucketError {
     Aws(#[from] Failure),
 }
 
+impl From<BucketError> for StepError {
+    fn from(error: BucketError) -> Self {
+        match error {
+            BucketError::Aws(failure) => failure.into(),
+            error => StepError::because(error),
+        }
+    }
+}
+
 /// The bucket, seen under the user's role.
 #[derive(Clone, Debug)]
 pub struct Bucket {
@@ -41,8 +51,9 @@ pub struct Bucket {
     pub(crate) owner: String,
 }
 
-/// Days after which the bucket's lifecycle removes what every clean-up missed.
-const EXPIRE_DAYS: i32 = 2;
+/// Days after which the bucket's lifecycle removes what every clean-up missed: more than the slowest import may take
+/// (`check`).
+const EXPIRE_DAYS: i32 = 5;
 
 impl Bucket {
     /// One bucket an account and region. A user's policies can name it beforehand.

@@ -74,12 +74,9 @@ impl Import<'_> {
             .send()
             .await
             .map_err(Failure::of("ec2:ImportSnapshot"))?;
-        answer.import_task_id.ok_or_else(|| Failure {
-            call: "ec2:ImportSnapshot",
-            code: None,
-            message: "the answer has no task id".to_owned(),
-            request_id: None,
-        })
+        answer
+            .import_task_id
+            .ok_or_else(|| Failure::odd("ec2:ImportSnapshot", "the answer has no task id"))
     }
 
     pub async fn status(&self, task: &str) -> Result<Status, Failure> {

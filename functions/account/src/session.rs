@@ -4,9 +4,10 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::config::{Credentials, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use cloudupload::{
-    aws::{Failure, Retries},
+    aws::{self, Failure, Retries},
     job::Job,
     target::{AccountId, Ec2Target},
+    workflow::StepError,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +27,15 @@ pub enum SessionError {
     Aws(#[from] Failure),
     #[error("sts:AssumeRole of {role} answered without credentials")]
     NoCredentials { role: String },
+}
+
+impl From<SessionError> for StepError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Aws(failure) => failure.into(),
+            error => StepError::because(error),
+        }
+    }
 }
 
 /// How long the credentials of a session hold, in seconds: what OBS's uploader asked for, and longer than any function
@@ -90,7 +100,7 @@ impl Session {
             .build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::new(&config),
-            s3: aws_sdk_s3::Client::new(&config),
+            s3: aws::s3(&config),
             account: target.role.account().clone(),
             region: target.region.to_string(),
             bucket,
@@ -110,11 +120,9 @@ impl Session {
 
     /// The same bucket, its client's retries counted.
     pub fn bucket_counting(&self, retries: &Retries) -> Bucket {
-        let config = aws_sdk_s3::config::Builder::from(&self.config)
-            .interceptor(retries.clone())
-            .build();
+        let config = aws::s3_config(&self.config).interceptor(retries.clone());
         Bucket {
-            s3: aws_sdk_s3::Client::from_conf(config),
+            s3: aws_sdk_s3::Client::from_conf(config.build()),
             ..self.bucket()
         }
     }

@@ -12,6 +12,7 @@ use cloudupload::{
     job::{Job, JobId, Order},
     jobs::{Jobs, JobsError},
     journal::Journal,
+    machine::{Callbacks, UploadMachine},
     obs::{Obs, Place},
     settings::{parsed, setting},
     target::{Home, Partition},
@@ -28,7 +29,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     answer::{self, Answer, LIMIT, Problem, json_length},
-    execution::UploadMachine,
     log::LogQuery,
     request::Request,
     route::{Create, Route},
@@ -51,6 +51,7 @@ pub struct Api {
     pub journal: Journal,
     pub obs: Obs,
     pub machine: UploadMachine,
+    pub callbacks: Callbacks,
     pub home: Home,
 }
 
@@ -105,14 +106,13 @@ impl Api {
             journal,
         } = Tools::from_env(Patience::Request).await?;
         let region = setting("AWS_REGION")?;
+        let states = aws_sdk_sfn::Client::new(&config);
         Ok(Self {
             jobs,
             journal,
             obs: Obs::new(&setting("OBS_URL")?)?,
-            machine: UploadMachine {
-                client: aws_sdk_sfn::Client::new(&config),
-                arn: setting("UPLOAD_MACHINE_ARN")?,
-            },
+            machine: UploadMachine::new(states.clone(), setting("UPLOAD_MACHINE_ARN")?),
+            callbacks: Callbacks::new(states),
             home: Home {
                 account: parsed("SERVICE_ACCOUNT")?,
                 partition: Partition::of_region(&region),
@@ -205,7 +205,8 @@ impl Api {
         }
     }
 
-    /// Killing what is final already changes nothing and is no error.
+    /// Killing what is final already changes nothing and is no error. Whatever works on the job sees that it is final;
+    /// what waits is told.
     async fn kill(&self, id: JobId) -> Result<Answer, Problem> {
         let job = match self.jobs.fail(id, Job::KILLED).await {
             Err(JobsError::Moved(job)) => *job,
@@ -215,6 +216,11 @@ impl Api {
                 job
             }
         };
+        if let Some(token) = &job.token
+            && let Err(failure) = self.callbacks.give_up(token).await
+        {
+            tracing::error!(job = %id, "the sweeper will have to end the wait: {failure}");
+        }
         Ok(Answer::Xml(xml::job(&job)))
     }
 

@@ -2,7 +2,6 @@
 
 mod answer;
 mod api;
-mod execution;
 mod log;
 mod query;
 mod request;

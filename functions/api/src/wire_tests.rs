@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use cloudupload::{
     jobs::Jobs,
     journal::Journal,
+    machine::{Callbacks, UploadMachine},
     obs::Obs,
     target::{Home, Partition},
 };
@@ -20,7 +21,6 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{self, Api},
-    execution::UploadMachine,
     request::tests::event,
 };
 
@@ -70,6 +70,7 @@ impl World {
             .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
             .endpoint_url(&url)
             .build();
+        let states = aws_sdk_sfn::Client::new(&config);
         let api = Api {
             jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
             journal: Journal::new(
@@ -77,10 +78,11 @@ impl World {
                 "logs".to_owned(),
             ),
             obs: Obs::new(&url).unwrap(),
-            machine: UploadMachine {
-                client: aws_sdk_sfn::Client::new(&config),
-                arn: "arn:aws:states:us-east-1:999999999999:stateMachine:upload".to_owned(),
-            },
+            machine: UploadMachine::new(
+                states.clone(),
+                "arn:aws:states:us-east-1:999999999999:stateMachine:upload".to_owned(),
+            ),
+            callbacks: Callbacks::new(states),
             home: Home {
                 account: "999999999999".parse().unwrap(),
                 partition: Partition::Aws,
@@ -435,6 +437,37 @@ async fn a_kill_ends_a_job_and_changes_none_that_has_ended() {
     assert_eq!(answer, (200, job_xml("2", "succeeded", "ami-1")));
     let answer = world.ask("POST", "/cloudupload/3?cmd=kill", "").await;
     assert_eq!(answer, (404, error_with_details_xml(404, "no such job")));
+}
+
+/// Whether or not the wait can be told: the job is final all the same, and the sweeper comes by.
+#[tokio::test]
+async fn a_kill_tells_what_waits() {
+    for (status, told) in [
+        (200, "{}".to_owned()),
+        refused("TaskTimedOut", "over"),
+        refused("AccessDeniedException", "no"),
+    ] {
+        let world = World::new(move |call, body| match call {
+            "UpdateItem" => {
+                let mut item = item("1", "failed", "killed");
+                item["token"] = json!({"S": "AQC8"});
+                ok(json!({"Attributes": item}))
+            }
+            "PutLogEvents" => ok("{}"),
+            "SendTaskFailure" => {
+                assert_eq!(body["taskToken"], "AQC8");
+                assert_eq!(body["error"], "JobEnded");
+                (status, told.clone())
+            }
+            call => panic!("{call} is not needed"),
+        });
+        let answer = world.ask("POST", "/cloudupload/1?cmd=kill", "").await;
+        assert_eq!(answer, (200, job_xml("1", "failed", "killed")));
+        assert_eq!(
+            world.names_of_calls(),
+            ["UpdateItem", "PutLogEvents", "SendTaskFailure"]
+        );
+    }
 }
 
 /// A job with a log of two lines.

@@ -21,6 +21,10 @@ const SLOWEST: u64 = 1 << 20;
 
 impl Checking {
     pub async fn run(&self, id: JobId) -> Result<Importing, StepError> {
+        self.tools.while_open(id, self.check(id)).await
+    }
+
+    async fn check(&self, id: JobId) -> Result<Importing, StepError> {
         let job = self.tools.open_job(id).await?;
         let (Some(task), Some(began), Some(size)) = (
             &job.work.import_task,
@@ -29,9 +33,7 @@ impl Checking {
         ) else {
             return Err(StepError::because("the record names no import task"));
         };
-        let session = Session::assume(&self.tools.config, &job, &self.deployment)
-            .await
-            .map_err(StepError::because)?;
+        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let import = Import {
             ec2: &session.ec2,
             job: &job,

@@ -63,10 +63,25 @@ fn limits(patience: Patience) -> (RetryConfig, TimeoutConfigBuilder) {
                 .with_max_attempts(9)
                 .with_max_backoff(Duration::from_secs(20)),
             timeouts
-                .operation_attempt_timeout(Duration::from_secs(60))
+                .operation_attempt_timeout(Duration::from_secs(15))
                 .operation_timeout(Duration::from_secs(240)),
         ),
     }
+}
+
+/// The configuration of an S3 client: a part of an upload, or the object made of thousands of them, takes longer than
+/// other calls do.
+pub fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    let timeouts = config
+        .timeout_config()
+        .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+        .operation_attempt_timeout(Duration::from_secs(60));
+    aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts.build())
+}
+
+/// See [`s3_config`].
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(s3_config(config).build())
 }
 
 /// Counts the attempts after the first of the clients that it is given to, so that a job's log can tell of them.
@@ -114,29 +129,85 @@ pub struct Failure {
     pub code: Option<String>,
     pub message: String,
     pub request_id: Option<String>,
+    /// Whether the same call may succeed later: AWS was throttling, in trouble, or not to be reached.
+    pub passing: bool,
 }
+
+/// What AWS answers with when there were too many calls (SDKs and tools reference guide, "Retry behavior"; API reference
+/// of each service, "Common errors").
+const THROTTLES: [&str; 10] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+];
 
 impl Failure {
     /// For `map_err` behind the call named.
-    pub fn of<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Failure
+    pub fn of<E>(call: &'static str) -> impl FnOnce(SdkError<E>) -> Failure
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug,
-        SdkError<E, R>: RequestId,
+        SdkError<E>: RequestId,
     {
         move |error| Failure {
             call,
-            code: error.code().map(str::to_owned),
-            message: match error.message() {
-                Some(message) => message.to_owned(),
-                None => DisplayErrorContext(&error).to_string(),
+            passing: is_passing(&error),
+            code: error
+                .code()
+                .or_else(|| bare_code(&error))
+                .map(str::to_owned),
+            message: match (error.message(), &error) {
+                (Some(message), _) => message.to_owned(),
+                (None, SdkError::ServiceError(refused)) => {
+                    format!("HTTP status {}", refused.raw().status())
+                }
+                (None, error) => DisplayErrorContext(error).to_string(),
             },
             request_id: error.request_id().map(str::to_owned),
         }
     }
 
+    /// A failure of which AWS did not tell: the answer to this call broke or lacks what has to be in it.
+    pub fn odd(call: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            call,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            passing: true,
+        }
+    }
+
     pub fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+}
+
+/// The code of a refusal that has no body to name it: the answer to a HEAD request has none (S3 API reference,
+/// HeadObject).
+fn bare_code<E>(error: &SdkError<E>) -> Option<&'static str> {
+    match error.raw_response()?.status().as_u16() {
+        403 => Some("Forbidden"),
+        404 => Some("NotFound"),
+        _ => None,
+    }
+}
+
+fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(refused) => {
+            refused.raw().status().is_server_error()
+                || error.code().is_some_and(|code| THROTTLES.contains(&code))
+        }
+        // Timeouts, broken connections, answers that nobody can read.
+        _ => true,
     }
 }
 

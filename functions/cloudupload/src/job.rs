@@ -36,9 +36,20 @@ impl JobId {
             .ok_or(BadJobId::OutOfRange(number))
     }
 
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The name under which the job's execution and its log stream run.
     pub fn execution_name(self) -> String {
         format!("job-{self}")
+    }
+
+    /// The job of the execution of that name: its own, or another that finishes it.
+    pub fn of_execution(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("job-")?;
+        let number = rest.split_once('-').map_or(rest, |(number, _)| number);
+        number.parse().ok()
     }
 }
 
@@ -94,6 +105,9 @@ impl State {
         State::Scheduled,
         State::Uploading,
     ];
+
+    /// The states of a job that has ended.
+    pub const FINAL: [State; 2] = [State::Succeeded, State::Failed];
 
     pub fn is_final(self) -> bool {
         !Self::OPEN.contains(&self)
@@ -195,14 +209,81 @@ pub struct Job {
     pub tries: Option<u32>,
     /// Seconds since the epoch.
     pub created: u64,
+    /// Seconds since the epoch at which the job became final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+    /// By which Step Functions knows the state in which the job's execution waits, if it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TaskToken>,
+    /// The last clean-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaned: Option<CleanUp>,
     pub order: Order,
     #[serde(default)]
     pub work: Work,
 }
 
+/// Names a state of an execution that waits until it is told to go on (Step Functions developer guide, "Wait for a
+/// Callback with Task Token").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskToken(pub String);
+
+/// How a clean-up went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanUp {
+    /// Seconds since the epoch.
+    pub at: u64,
+    /// Whether all that was begun is gone.
+    pub complete: bool,
+}
+
+/// After so many seconds nothing that a job's steps began can still be at work: a function lives 900 s at most (Lambda
+/// developer guide, "Lambda quotas"), and what it asked AWS for last takes some more.
+pub const LATE_WRITERS: u64 = 900 + 60;
+
+/// After so many seconds what could not be removed is left to its owner, who was told in the log, and to the buckets'
+/// lifecycles.
+pub const CLEAN_UP_BUDGET: u64 = 24 * 3600;
+
 impl Job {
     pub const WAITING: &str = "waiting to receive image";
     pub const KILLED: &str = "killed";
+
+    /// The job as it is created, at so many seconds since the epoch.
+    pub fn new(id: JobId, order: Order, created: u64) -> Self {
+        Self {
+            id,
+            state: State::Created,
+            details: Self::WAITING.to_owned(),
+            progress: None,
+            tries: None,
+            created,
+            ended: None,
+            token: None,
+            cleaned: None,
+            order,
+            work: Work::default(),
+        }
+    }
+
+    /// Whether nothing is left to do for the job: it is final, and cleaned up. If anything was begun before it failed, that
+    /// takes a second look, because a step that was given up may have gone on for a while and made something after the
+    /// first.
+    pub fn is_settled(&self) -> bool {
+        let (Some(ended), Some(cleaned)) = (self.ended, self.cleaned) else {
+            return false;
+        };
+        let age = cleaned.at.saturating_sub(ended);
+        match self.state {
+            State::Succeeded => cleaned.complete || age >= CLEAN_UP_BUDGET,
+            State::Failed => {
+                let sure = age >= LATE_WRITERS || self.work.staging_began.is_none();
+                (cleaned.complete && sure) || age >= CLEAN_UP_BUDGET
+            }
+            _ => false,
+        }
+    }
 
     /// The key of the file in the staging bucket.
     pub fn staged_key(&self) -> String {
@@ -214,6 +295,10 @@ impl Job {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Work {
+    /// Seconds since the epoch at which something was begun in the staging bucket. This and the others called `…_began`
+    /// are written before AWS is asked for the first thing of its kind, and the clean-up goes by them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging_began: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<Received>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,19 +311,25 @@ pub struct Work {
     /// Bytes of the staged file that each slice has moved, by the slice's number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved: Option<BTreeMap<String, u64>>,
+    /// Seconds since the epoch at which something was begun in the user's bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_began: Option<u64>,
     /// The multipart upload into the user's bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_upload: Option<String>,
     /// Bytes of the disk, as it was imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub import_task: Option<String>,
-    /// Seconds since the epoch at which the import task was started.
+    /// Seconds since the epoch at which the import task was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import_began: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub import_task: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// Seconds since the epoch at which the AMI was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub register_began: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }
@@ -271,6 +362,18 @@ pub struct Staged {
 pub struct Disk {
     pub compression: Compression,
     pub boot: BootMode,
+}
+
+/// A job for tests.
+#[cfg(test)]
+pub(crate) fn example() -> Job {
+    let order = serde_json::from_str(
+        r#"{"user": "tom", "target": "ec2", "project": "Cloud:Images", "repository": "images",
+            "package": "leap-ec2", "arch": "x86_64", "filename": "leap-ec2.x86_64-15.6.raw.xz", "size": 23097940,
+            "ec2": {"role": "arn:aws:iam::123456789012:role/obs", "external_id": "id", "region": "us-east-1",
+                    "ami_name": "leap"}}"#,
+    );
+    Job::new(JobId(1), order.expect("this is an order"), 1795445844)
 }
 
 #[cfg(test)]
@@ -315,6 +418,53 @@ mod tests {
             "abc".parse::<JobId>().unwrap_err().to_string(),
             "not a number: 'abc'"
         );
+    }
+
+    #[test]
+    fn an_execution_names_its_job() {
+        for name in ["job-17", "job-17-finish-1795445844"] {
+            assert_eq!(JobId::of_execution(name), Some(JobId(17)), "{name}");
+        }
+        for name in ["17", "job-", "job-x", "job--finish-1"] {
+            assert_eq!(JobId::of_execution(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_settled_after_a_second_look() {
+        let settled = |state, ended, cleaned: Option<(u64, bool)>| {
+            let mut job = Job {
+                state,
+                ended,
+                cleaned: cleaned.map(|(at, complete)| CleanUp { at, complete }),
+                ..example()
+            };
+            job.work.staging_began = Some(1);
+            job.is_settled()
+        };
+        let ended = Some(1000);
+        assert!(!settled(State::Uploading, None, None));
+        assert!(!settled(State::Failed, ended, None));
+        assert!(!settled(State::Failed, ended, Some((1001, true))));
+        let second_look = 1000 + LATE_WRITERS;
+        assert!(settled(State::Failed, ended, Some((second_look, true))));
+        assert!(!settled(State::Failed, ended, Some((second_look, false))));
+        assert!(settled(State::Succeeded, ended, Some((1001, true))));
+        assert!(!settled(State::Succeeded, ended, Some((1001, false))));
+        let untouched = Job {
+            state: State::Failed,
+            ended,
+            cleaned: Some(CleanUp {
+                at: 1001,
+                complete: true,
+            }),
+            ..example()
+        };
+        assert!(untouched.is_settled());
+        let given_up = 1000 + CLEAN_UP_BUDGET;
+        for state in [State::Succeeded, State::Failed] {
+            assert!(settled(state, ended, Some((given_up, false))));
+        }
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 //!
 //! One item a job under its number, and one item `counter` from which the numbers come. Every change of state is a
 //! conditional write: whoever loses the race is told that the job has [moved](JobsError::Moved).
+//!
+//! A job that is not [settled](Job::is_settled) has an attribute `unfinished`, by which an index of the table knows it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,7 +13,7 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::update_item::UpdateItemError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +21,7 @@ use serde_dynamo::{from_item, to_attribute_value, to_item};
 
 use crate::{
     aws::Failure,
-    job::{BadJobId, Job, JobId, Order, Progress, State, Work},
+    job::{BadJobId, Job, JobId, Order, Progress, State, TaskToken, Work},
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -50,8 +52,8 @@ pub enum JobsError {
 /// The table of jobs.
 #[derive(Clone, Debug)]
 pub struct Jobs {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 /// DynamoDB's limit of keys in one BatchGetItem (API reference, BatchGetItem).
@@ -62,6 +64,12 @@ const BATCH_TRIES: u32 = 6;
 
 const COUNTER: &str = "counter";
 
+/// The attribute, and the index that it makes.
+const UNFINISHED: &str = "unfinished";
+
+/// How often a write is tried that a transaction on the same record is in the way of.
+const CONFLICT_TRIES: u32 = 8;
+
 impl Jobs {
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
@@ -69,26 +77,30 @@ impl Jobs {
 
     /// Makes a job of an order: takes the next number and writes the record.
     pub async fn create(&self, order: Order) -> Result<Job, JobsError> {
-        let job = Job {
-            id: self.next_id().await?,
-            state: State::Created,
-            details: Job::WAITING.to_owned(),
-            progress: None,
-            tries: None,
-            created: now(),
-            order,
-            work: Work::default(),
-        };
-        let item: Item = to_item(&job).map_err(JobsError::Unwritable)?;
-        self.client
+        let job = Job::new(self.next_id().await?, order, now());
+        let mut item: Item = to_item(&job).map_err(JobsError::Unwritable)?;
+        item.insert(UNFINISHED.to_owned(), AttributeValue::S("yes".to_owned()));
+        let answer = self
+            .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item))
+            .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
-            .await
-            .map_err(Failure::of("dynamodb:PutItem"))?;
-        Ok(job)
+            .await;
+        match answer {
+            Err(error) => match error.as_service_error() {
+                // Our own write, of which the first answer was lost.
+                Some(PutItemError::ConditionalCheckFailedException(refused))
+                    if refused.item() == Some(&item) =>
+                {
+                    Ok(job)
+                }
+                _ => Err(Failure::of("dynamodb:PutItem")(error).into()),
+            },
+            Ok(_) => Ok(job),
+        }
     }
 
     async fn next_id(&self) -> Result<JobId, JobsError> {
@@ -178,8 +190,7 @@ impl Jobs {
             if keys.is_empty() {
                 return Ok(items);
             }
-            let ceiling = Duration::from_millis(50) * 2u32.pow(tried);
-            tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
+            pause(tried).await;
         }
         Err(JobsError::Unprocessed(keys.len(), BATCH_TRIES))
     }
@@ -205,6 +216,31 @@ impl Jobs {
         Ok((jobs, answer.last_evaluated_key))
     }
 
+    /// The jobs that are not settled, in no order. A job may show up a moment after it was made.
+    pub async fn unfinished(&self) -> Result<Vec<JobId>, JobsError> {
+        let items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(UNFINISHED)
+            .key_condition_expression("unfinished = :yes")
+            .expression_attribute_values(":yes", AttributeValue::S("yes".to_owned()))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(Failure::of("dynamodb:Query"))?;
+        #[derive(serde::Deserialize)]
+        struct Key {
+            id: JobId,
+        }
+        items
+            .into_iter()
+            .map(|item| read::<Key>(item).map(|key| key.id))
+            .collect()
+    }
+
     /// Takes the job to an open state, if it has not gone past it.
     pub async fn advance(&self, id: JobId, to: State, details: &str) -> Result<Job, JobsError> {
         let change = Change::default()
@@ -218,7 +254,9 @@ impl Jobs {
         let change = Change::default()
             .set("state", State::Succeeded)?
             .set("details", details)?
-            .set("progress", 100)?;
+            .set("progress", 100)?
+            .set("ended", now())?
+            .remove("token");
         self.change(id, State::Succeeded.predecessors(), change)
             .await
     }
@@ -227,8 +265,27 @@ impl Jobs {
     pub async fn fail(&self, id: JobId, details: &str) -> Result<Job, JobsError> {
         let change = Change::default()
             .set("state", State::Failed)?
-            .set("details", details)?;
+            .set("details", details)?
+            .set("ended", now())?;
         self.change(id, State::Failed.predecessors(), change).await
+    }
+
+    /// Writes down by which token the job's execution waits for its slot.
+    pub async fn set_token(&self, id: JobId, token: &TaskToken) -> Result<Job, JobsError> {
+        let change = Change::default().set("token", token)?;
+        self.change(id, &[State::Scheduled], change).await
+    }
+
+    /// Writes down the last clean-up of a final job, and takes a settled one off the list of the unfinished.
+    pub async fn set_cleaned(&self, job: &Job) -> Result<Job, JobsError> {
+        let change = Change::default()
+            .set("cleaned", job.cleaned)?
+            .remove("token");
+        let change = match job.is_settled() {
+            true => change.remove(UNFINISHED),
+            false => change,
+        };
+        self.change(job.id, &State::FINAL, change).await
     }
 
     /// Writes down how far the job is. Fails with [`Moved`](JobsError::Moved) once the job is final, which is how a
@@ -289,84 +346,118 @@ impl Jobs {
     }
 
     async fn change(&self, id: JobId, from: &[State], change: Change) -> Result<Job, JobsError> {
-        let Change {
-            clauses,
-            mut names,
-            mut values,
-        } = change;
-        names.insert("#state".to_owned(), "state".to_owned());
-        let mut allowed = Vec::with_capacity(from.len());
-        for state in from {
-            let placeholder = format!(":{state}");
-            values.insert(placeholder.clone(), AttributeValue::S(state.to_string()));
-            allowed.push(placeholder);
-        }
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(HashMap::from([key(id)])))
-            .update_expression(
-                clauses
-                    .iter()
-                    .map(|(verb, changes)| format!("{verb} {}", changes.join(", ")))
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            )
-            .condition_expression(format!("#state IN ({})", allowed.join(", ")))
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(answer) => return read(answer.attributes.unwrap_or_default()),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                match refused.item().cloned() {
-                    Some(item) => Err(JobsError::Moved(Box::new(read(item)?))),
-                    None => Err(JobsError::NoSuchJob(id)),
+        let change = change.expect_state(from);
+        for tried in 0.. {
+            let answer = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(HashMap::from([key(id)])))
+                .update_expression(change.expression())
+                .condition_expression(&change.condition)
+                .set_expression_attribute_names(Some(change.names.clone()))
+                .set_expression_attribute_values(Some(change.values.clone()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .send()
+                .await;
+            let error = match answer {
+                Ok(answer) => return read(answer.attributes.unwrap_or_default()),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    return Err(moved(id, refused.item().cloned())?);
                 }
+                Some(UpdateItemError::TransactionConflictException(_))
+                    if tried < CONFLICT_TRIES =>
+                {
+                    pause(tried).await;
+                }
+                _ => return Err(Failure::of("dynamodb:UpdateItem")(error).into()),
             }
-            _ => Err(Failure::of("dynamodb:UpdateItem")(error).into()),
         }
+        unreachable!("the loop ends by its returns")
     }
+}
+
+/// A pause of random length before a write is tried again, longer each time: 50 ms at first, 6 s at the most.
+pub(crate) async fn pause(tried: u32) {
+    let ceiling = Duration::from_millis(50) * 2u32.pow(tried.min(7));
+    tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
+}
+
+/// What to tell of a condition that the record, as it is, does not meet.
+pub(crate) fn moved(id: JobId, item: Option<Item>) -> Result<JobsError, JobsError> {
+    Ok(match item {
+        Some(item) => JobsError::Moved(Box::new(read(item)?)),
+        None => JobsError::NoSuchJob(id),
+    })
 }
 
 /// An update expression in the making, with placeholders for every name: many of ours are reserved words.
 #[derive(Default)]
-struct Change {
+pub(crate) struct Change {
     clauses: BTreeMap<&'static str, Vec<String>>,
-    names: HashMap<String, String>,
-    values: Item,
+    pub(crate) condition: String,
+    pub(crate) names: HashMap<String, String>,
+    pub(crate) values: Item,
 }
 
 impl Change {
-    fn set(self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
+    pub(crate) fn set(self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
         let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
         Ok(self.set_attribute(path, value))
     }
 
     fn set_attribute(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.name(path), self.value(value));
-        self.clauses
-            .entry("SET")
-            .or_default()
-            .push(format!("{path} = {value}"));
-        self
+        self.clause("SET", format!("{path} = {value}"))
+    }
+
+    /// Sets what is not set yet.
+    pub(crate) fn set_once(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
+        let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
+        let (path, value) = (self.name(path), self.value(value));
+        Ok(self.clause("SET", format!("{path} = if_not_exists({path}, {value})")))
     }
 
     fn add(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
         let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
         let (path, value) = (self.name(path), self.value(value));
+        Ok(self.clause("ADD", format!("{path} {value}")))
+    }
+
+    fn remove(mut self, path: &str) -> Self {
+        let path = self.name(path);
+        self.clause("REMOVE", path)
+    }
+
+    fn clause(mut self, verb: &'static str, change: String) -> Self {
+        self.clauses.entry(verb).or_default().push(change);
+        self
+    }
+
+    /// Only a record in one of these states is changed.
+    pub(crate) fn expect_state(mut self, from: &[State]) -> Self {
+        self.names.insert("#state".to_owned(), "state".to_owned());
+        let allowed: Vec<String> = from.iter().map(|state| format!(":{state}")).collect();
+        for (placeholder, state) in allowed.iter().zip(from) {
+            let state = AttributeValue::S(state.to_string());
+            self.values.insert(placeholder.clone(), state);
+        }
+        self.condition = format!("#state IN ({})", allowed.join(", "));
+        self
+    }
+
+    pub(crate) fn expression(&self) -> String {
         self.clauses
-            .entry("ADD")
-            .or_default()
-            .push(format!("{path} {value}"));
-        Ok(self)
+            .iter()
+            .map(|(verb, changes)| format!("{verb} {}", changes.join(", ")))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn name(&mut self, path: &str) -> String {
@@ -387,7 +478,7 @@ impl Change {
     }
 }
 
-fn key(id: JobId) -> (String, AttributeValue) {
+pub(crate) fn key(id: JobId) -> (String, AttributeValue) {
     ("id".to_owned(), AttributeValue::S(id.to_string()))
 }
 

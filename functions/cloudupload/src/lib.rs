@@ -2,15 +2,18 @@
 //! `workflow`: no AWS, no clock, no network), one room above them for each outside thing.
 
 pub mod aws;
+pub mod dispatch;
 pub mod image;
 pub mod job;
 pub mod jobs;
 pub mod journal;
+pub mod machine;
 pub mod multipart;
 pub mod names;
 pub mod obs;
 pub mod reporter;
 pub mod settings;
+pub mod slots;
 pub mod staging;
 pub mod target;
 pub mod workflow;

@@ -15,6 +15,9 @@ use crate::aws::Failure;
 /// of them, which is as many as fill a function's network.
 const IN_FLIGHT: usize = 32 << 20;
 
+/// What S3 answers of an upload that was completed or aborted.
+const GONE: &str = "NoSuchUpload";
+
 /// Parts of an upload that do not make the object they should.
 #[derive(Debug, thiserror::Error)]
 pub enum MultipartError {
@@ -106,7 +109,7 @@ impl Upload {
     /// known. Completing what is complete is fine: a step may run twice.
     pub async fn complete(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
         let parts = match self.parts().await {
-            Err(error) if error.code() == Some("NoSuchUpload") => {
+            Err(error) if error.code() == Some(GONE) => {
                 return self.completed(expected).await;
             }
             parts => parts.map_err(Failure::of("s3:ListParts"))?,
@@ -146,8 +149,12 @@ impl Upload {
                     .build(),
             )
             .send()
-            .await
-            .map_err(Failure::of("s3:CompleteMultipartUpload"))?;
+            .await;
+        let answer = match answer {
+            // Our own call, of which the first answer was lost.
+            Err(error) if error.code() == Some(GONE) => return self.completed(expected).await,
+            answer => answer.map_err(Failure::of("s3:CompleteMultipartUpload"))?,
+        };
         Ok(Object {
             size,
             etag: answer.e_tag.unwrap_or_default(),
@@ -219,15 +226,20 @@ pub async fn abort_all(
             .iter()
             .filter(|upload| upload.key() == Some(key))
         {
-            s3.abort_multipart_upload()
+            let answer = s3
+                .abort_multipart_upload()
                 .bucket(bucket)
                 .key(key)
                 .expected_bucket_owner(owner)
                 .set_upload_id(upload.upload_id.clone())
                 .send()
-                .await
-                .map_err(Failure::of("s3:AbortMultipartUpload"))?;
-            aborted += 1;
+                .await;
+            match answer {
+                Err(error) if error.code() != Some(GONE) => {
+                    return Err(Failure::of("s3:AbortMultipartUpload")(error));
+                }
+                _ => aborted += 1,
+            }
         }
         if page.is_truncated != Some(true) {
             return Ok(aborted);

@@ -62,11 +62,8 @@ impl Staging {
     /// A few bytes of a file, all in memory.
     pub async fn read(&self, file: &StagedFile, range: Range<u64>) -> Result<Bytes, Failure> {
         let body = self.open(file, &range).await?;
-        let bytes = body.collect().await.map_err(|error| Failure {
-            call: "s3:GetObject",
-            code: None,
-            message: format!("the connection broke: {error}"),
-            request_id: None,
+        let bytes = body.collect().await.map_err(|error| {
+            Failure::odd("s3:GetObject", format!("the connection broke: {error}"))
         })?;
         Ok(bytes.into_bytes())
     }

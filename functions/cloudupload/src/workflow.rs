@@ -8,18 +8,29 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     aws::{self, Failure, Patience},
-    image::plan::Slice,
-    job::{Job, JobId, State},
+    image::{cut::CutError, decode::DecodeError, plan::Slice},
+    job::{Job, JobId, State, TaskToken},
     jobs::{Jobs, JobsError},
     journal::Journal,
     multipart::MultipartError,
+    reporter::every_period,
     settings::{SettingError, setting},
+    slots::SlotsError,
 };
 
 /// What most steps are given: the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub job: JobId,
+}
+
+/// `slot` is given the job, the execution that waits, and by what it is to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitForSlot {
+    pub job: JobId,
+    /// Its ARN.
+    pub execution: String,
+    pub token: TaskToken,
 }
 
 /// `receive` answers: whether the file is there, or time was up and it has to be called again.
@@ -69,9 +80,9 @@ pub struct Importing {
 pub const FIRST_WAIT: u16 = 5;
 
 /// How long to wait before the next look at an import that is `seconds` old: a twentieth of its age, so that a short
-/// one is not waited for in vain and a long one does not fill the execution's history.
+/// one is not waited for in vain and a long one does not fill the execution's history. A kill ends the wait.
 pub fn wait_after(seconds: u64) -> u16 {
-    (seconds / 20).clamp(FIRST_WAIT.into(), 60) as u16
+    (seconds / 20).clamp(FIRST_WAIT.into(), 600) as u16
 }
 
 /// `finish` is given the error that a step ended in, if one did.
@@ -92,11 +103,11 @@ pub struct Caught {
 }
 
 impl Caught {
-    /// An error that no step told of.
-    pub fn internal(cause: &str) -> Self {
+    /// What no step told of: there is only this reason.
+    pub fn because(reason: &str) -> Self {
         Self {
-            error: "Internal".to_owned(),
-            cause: cause.to_owned(),
+            error: reason.to_owned(),
+            cause: String::new(),
         }
     }
 
@@ -109,7 +120,9 @@ impl Caught {
             error_message: String,
         }
         match serde_json::from_str::<Cause>(&self.cause) {
-            Ok(cause) if self.error == StepError::FAILED => cause.error_message,
+            Ok(cause) if [StepError::FAILED, StepError::PASSING].contains(&self.error.as_str()) => {
+                cause.error_message
+            }
             Ok(cause) => format!("{}: {}", self.error, cause.error_message),
             Err(_) if self.cause.is_empty() => self.error.clone(),
             Err(_) => format!("{}: {}", self.error, self.cause),
@@ -124,7 +137,7 @@ pub struct Finished {
     pub state: State,
 }
 
-/// How a step fails. The names are what the workflow catches.
+/// How a step fails. The names are what the workflow knows them by.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The job is final: killed, as a rule. Nothing is left to do but to clean up.
@@ -133,11 +146,15 @@ pub enum StepError {
     /// The job cannot succeed, for the reason given, which its user reads.
     #[error("{0}")]
     Failed(String),
+    /// Something outside is in trouble that may pass: the step is worth calling again.
+    #[error("{0}")]
+    Passing(String),
 }
 
 impl StepError {
-    const ENDED: &str = "JobEnded";
+    pub(crate) const ENDED: &str = "JobEnded";
     const FAILED: &str = "JobFailed";
+    const PASSING: &str = "Passing";
 
     /// For `map_err`: the job fails for this error's text.
     pub fn because(error: impl std::fmt::Display) -> Self {
@@ -151,6 +168,7 @@ impl From<StepError> for Diagnostic {
             error_type: match error {
                 StepError::Ended { .. } => StepError::ENDED,
                 StepError::Failed(_) => StepError::FAILED,
+                StepError::Passing(_) => StepError::PASSING,
             }
             .to_owned(),
             error_message: error.to_string(),
@@ -165,6 +183,17 @@ impl From<JobsError> for StepError {
                 job: job.id,
                 state: job.state,
             },
+            JobsError::Aws(failure) => failure.into(),
+            error @ JobsError::Unprocessed(..) => StepError::Passing(error.to_string()),
+            error => StepError::because(error),
+        }
+    }
+}
+
+impl From<SlotsError> for StepError {
+    fn from(error: SlotsError) -> Self {
+        match error {
+            SlotsError::Jobs(error) => error.into(),
             error => StepError::because(error),
         }
     }
@@ -172,13 +201,37 @@ impl From<JobsError> for StepError {
 
 impl From<Failure> for StepError {
     fn from(failure: Failure) -> Self {
-        StepError::because(failure)
+        match failure.passing {
+            true => StepError::Passing(failure.to_string()),
+            false => StepError::because(failure),
+        }
     }
 }
 
 impl From<MultipartError> for StepError {
     fn from(error: MultipartError) -> Self {
-        StepError::because(error)
+        match error {
+            MultipartError::Aws(failure) => failure.into(),
+            error => StepError::because(error),
+        }
+    }
+}
+
+impl From<CutError> for StepError {
+    fn from(error: CutError) -> Self {
+        match error {
+            CutError::Decode(error) => error.into(),
+            error => StepError::because(error),
+        }
+    }
+}
+
+impl From<DecodeError> for StepError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Staged(_) => StepError::Passing(error.to_string()),
+            error => StepError::because(error),
+        }
     }
 }
 
@@ -216,6 +269,33 @@ impl Tools {
             });
         }
         Ok(job)
+    }
+
+    /// Does a step's work for as long as the job is open: once it is not, because it was killed, the work is dropped.
+    pub async fn while_open<T>(
+        &self,
+        id: JobId,
+        work: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, StepError> {
+        let look = async || match self.open_job(id).await {
+            Err(ended @ StepError::Ended { .. }) => Err(ended),
+            // A look that fails is no reason to stop: there will be another.
+            _ => Ok(()),
+        };
+        let done = tokio::select! {
+            done = work => done,
+            ended = every_period(look) => Err(ended),
+        };
+        self.tell_trouble(id, &done).await;
+        done
+    }
+
+    /// Says in the job's log why a step will be called again.
+    pub async fn tell_trouble<T>(&self, id: JobId, done: &Result<T, StepError>) {
+        if let Err(StepError::Passing(trouble)) = done {
+            let line = format!("{trouble}; trying again");
+            self.journal.of(id).line(line).await;
+        }
     }
 }
 
@@ -284,7 +364,7 @@ mod tests {
     fn an_import_is_looked_at_less_often_as_it_grows_old() {
         assert_eq!(
             (wait_after(0), wait_after(600), wait_after(7200)),
-            (FIRST_WAIT, 30, 60)
+            (FIRST_WAIT, 30, 360)
         );
     }
 }

@@ -198,34 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job::{Order, State, Work};
-
-    fn example() -> Job {
-        Job {
-            id: "1".parse().unwrap(),
-            state: State::Created,
-            details: Job::WAITING.to_owned(),
-            progress: None,
-            tries: None,
-            created: 1795445844,
-            order: Order {
-                user: "tom".parse().unwrap(),
-                target: Cloud::Ec2,
-                project: "Cloud:Images".parse().unwrap(),
-                repository: "images".parse().unwrap(),
-                package: "leap-ec2".parse().unwrap(),
-                arch: "x86_64".parse().unwrap(),
-                filename: "leap-ec2.x86_64-15.6.raw.xz".parse().unwrap(),
-                size: 23097940,
-                ec2: serde_json::from_str(
-                    r#"{"role": "arn:aws:iam::123456789012:role/obs", "external_id": "id",
-                        "region": "us-east-1", "ami_name": "leap"}"#,
-                )
-                .unwrap(),
-            },
-            work: Work::default(),
-        }
-    }
+    use crate::job::{State, example};
 
     /// As a real OBS backend answered.
     #[test]

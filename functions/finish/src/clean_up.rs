@@ -1,11 +1,15 @@
-//! What was made for a job and is not its AMI goes away. Every part is tried, whatever becomes of the others, and may
-//! be tried again; what could not be removed is told in the job's log.
+//! What was made for a job and is not its AMI goes away: whatever the record says was begun, and nothing is asked about
+//! what was not. Every part is tried, whatever becomes of the others, and may be tried again; what could not be removed is
+//! told in the job's log.
+//!
+//! What others are made of goes first, so that a step that was given up and still runs finds nothing to make anything of:
+//! no parts to make an object of, no object to import, no snapshot to register.
 
 use std::time::Duration;
 
 use account::{Ami, Bucket, Import, Session, Status};
 use aws_config::SdkConfig;
-use cloudupload::{aws::Failure, job::Job, journal::JobLog, staging::Staging};
+use cloudupload::{aws::Failure, job::Job, journal::JobLog, staging::Staging, workflow::StepError};
 
 pub struct CleanUp {
     pub config: SdkConfig,
@@ -13,114 +17,161 @@ pub struct CleanUp {
     pub deployment: String,
 }
 
-/// How often an import task is looked at until its cancellation is through.
-const LOOKS: u32 = 15;
+/// What is to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The AMI and its snapshot: the job succeeds.
+    Ami,
+    Nothing,
+}
 
-impl CleanUp {
-    /// Removes the disk in the user's bucket and the staged file.
-    pub async fn after_success(&self, job: &Job, log: &JobLog) {
-        if let Some(session) = self.session(job, log).await {
-            let key = Bucket::key(&self.deployment, job.id);
-            told(
-                log,
-                "the disk in your bucket",
-                session.bucket().remove(&key).await,
-            )
-            .await;
+/// What came of a clean-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Clean,
+    /// Something is left because AWS was in trouble: worth another try soon.
+    Trouble,
+    /// Something is left that cannot be removed as things are.
+    Left,
+}
+
+impl Outcome {
+    /// The worse of the two.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Outcome::Left, _) | (_, Outcome::Left) => Outcome::Left,
+            (Outcome::Trouble, _) | (_, Outcome::Trouble) => Outcome::Trouble,
+            _ => Outcome::Clean,
         }
-        self.unstage(job, log).await;
-    }
-
-    /// Removes everything: import task, AMI, snapshot, the disk in the user's bucket, the staged file.
-    pub async fn after_failure(&self, job: &Job, log: &JobLog) {
-        // Nothing was touched in the account of a job that did not get to `uploading`.
-        if job.work.upload_began.is_some()
-            && let Some(session) = self.session(job, log).await
-        {
-            let ami = Ami {
-                ec2: &session.ec2,
-                job,
-                deployment: &self.deployment,
-            };
-            told(log, "the AMI", self.remove_ami(&ami).await).await;
-            let import = Import {
-                ec2: &session.ec2,
-                job,
-                deployment: &self.deployment,
-            };
-            told(
-                log,
-                "the import task or its snapshot",
-                self.remove_import(&import, &ami).await,
-            )
-            .await;
-            let key = Bucket::key(&self.deployment, job.id);
-            told(
-                log,
-                "the disk in your bucket",
-                session.bucket().remove(&key).await,
-            )
-            .await;
-        }
-        self.unstage(job, log).await;
-    }
-
-    async fn session(&self, job: &Job, log: &JobLog) -> Option<Session> {
-        match Session::assume(&self.config, job, &self.deployment).await {
-            Ok(session) => Some(session),
-            Err(error) => {
-                let line = format!("Could not look into your account for leftovers: {error}");
-                log.line(line).await;
-                None
-            }
-        }
-    }
-
-    async fn unstage(&self, job: &Job, log: &JobLog) {
-        told(
-            log,
-            "the staged file",
-            self.staging.remove(&job.staged_key()).await,
-        )
-        .await;
-    }
-
-    async fn remove_ami(&self, ami: &Ami<'_>) -> Result<(), Failure> {
-        match ami.find().await? {
-            Some(image) => ami.deregister(&image).await,
-            None => Ok(()),
-        }
-    }
-
-    /// A task may complete while it is being cancelled: it is looked at until it is over or has a snapshot to delete.
-    async fn remove_import(&self, import: &Import<'_>, ami: &Ami<'_>) -> Result<(), Failure> {
-        for (task, mut status) in import.find().await? {
-            let mut cancelled = Ok(());
-            for _ in 0..LOOKS {
-                match &status {
-                    Status::Over { .. } => break,
-                    Status::Completed { snapshot } => {
-                        ami.delete_snapshot(snapshot).await?;
-                        break;
-                    }
-                    Status::Active { .. } => {
-                        cancelled = import.cancel(&task).await;
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                        status = import.status(&task).await?;
-                    }
-                }
-            }
-            if let Status::Active { .. } = status {
-                cancelled?;
-            }
-        }
-        Ok(())
     }
 }
 
-async fn told(log: &JobLog, what: &str, outcome: Result<(), Failure>) {
-    if let Err(failure) = outcome {
-        log.line(format!("Could not remove {what}: {failure}"))
-            .await;
+/// How often an import task is looked at until its cancellation is through.
+const LOOKS: u32 = 15;
+
+/// How often a snapshot is tried to be deleted that an AMI was made of a moment ago.
+const SNAPSHOT_TRIES: u32 = 3;
+
+impl CleanUp {
+    /// Removes whatever was begun for a job that is not at work any more.
+    pub async fn run(&self, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
+        let mut outcome = Outcome::Clean;
+        if job.work.staging_began.is_some() {
+            let gone = self.staging.remove(&job.staged_key()).await;
+            outcome = outcome.and(told(log, "the staged file", gone).await);
+        }
+        if job.work.disk_began.is_none() {
+            return outcome;
+        }
+        match Session::assume(&self.config, job, &self.deployment).await {
+            Ok(session) => outcome.and(self.in_account(&session, job, keep, log).await),
+            Err(error) => {
+                let line = format!("Could not look into your account for leftovers: {error}");
+                log.line(line).await;
+                outcome.and(match StepError::from(error) {
+                    StepError::Passing(_) => Outcome::Trouble,
+                    _ => Outcome::Left,
+                })
+            }
+        }
+    }
+
+    async fn in_account(&self, session: &Session, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
+        let key = Bucket::key(&self.deployment, job.id);
+        let gone = session.bucket().remove(&key).await;
+        let mut outcome = told(log, "the disk in your bucket", gone).await;
+        if keep == Keep::Ami || job.work.import_began.is_none() {
+            return outcome;
+        }
+        let import = Import {
+            ec2: &session.ec2,
+            job,
+            deployment: &self.deployment,
+        };
+        let ami = Ami {
+            ec2: &session.ec2,
+            job,
+            deployment: &self.deployment,
+        };
+        let mut snapshots = Vec::from_iter(job.work.snapshot.clone());
+        let over = end_imports(&import, &mut snapshots).await;
+        outcome = outcome.and(told(log, "the import task", over).await);
+        if job.work.register_began.is_some() {
+            outcome = outcome.and(told(log, "the AMI", remove_ami(&ami).await).await);
+        }
+        for snapshot in snapshots {
+            let gone = remove_snapshot(&ami, &snapshot).await;
+            outcome = outcome.and(told(log, &format!("the snapshot {snapshot}"), gone).await);
+        }
+        outcome
+    }
+}
+
+/// Cancels the job's import tasks, and finds the snapshots that they made all the same: a task may complete while it is
+/// being cancelled.
+async fn end_imports(import: &Import<'_>, snapshots: &mut Vec<String>) -> Result<(), Failure> {
+    let mut tasks = import.find().await?;
+    // A task may be known by its id before a search by tag finds it.
+    if let Some(task) = &import.job.work.import_task
+        && tasks.iter().all(|(found, _)| found != task)
+    {
+        tasks.push((task.clone(), import.status(task).await?));
+    }
+    for (task, mut status) in tasks {
+        let mut cancelled = Ok(());
+        for _ in 0..LOOKS {
+            if !matches!(status, Status::Active { .. }) {
+                break;
+            }
+            cancelled = import.cancel(&task).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            status = import.status(&task).await?;
+        }
+        match status {
+            Status::Completed { snapshot } if !snapshots.contains(&snapshot) => {
+                snapshots.push(snapshot);
+            }
+            Status::Active { .. } => {
+                cancelled?;
+                let message = format!("{task} is still at work after {LOOKS} tries to cancel it");
+                return Err(Failure::odd("ec2:CancelImportTask", message));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn remove_ami(ami: &Ami<'_>) -> Result<(), Failure> {
+    match ami.find().await? {
+        Some(image) => ami.deregister(&image).await,
+        None => Ok(()),
+    }
+}
+
+/// A step that was given up may register its AMI just before the snapshot goes: then the AMI goes too.
+async fn remove_snapshot(ami: &Ami<'_>, snapshot: &str) -> Result<(), Failure> {
+    let mut tries = 1;
+    loop {
+        match ami.delete_snapshot(snapshot).await {
+            Err(failure) if failure.has_code("InvalidSnapshot.InUse") && tries < SNAPSHOT_TRIES => {
+                remove_ami(ami).await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                tries += 1;
+            }
+            deleted => return deleted,
+        }
+    }
+}
+
+async fn told(log: &JobLog, what: &str, gone: Result<(), Failure>) -> Outcome {
+    let Err(failure) = gone else {
+        return Outcome::Clean;
+    };
+    let line = format!("Could not remove {what}: {failure}");
+    log.line(line).await;
+    match failure.passing {
+        true => Outcome::Trouble,
+        false => Outcome::Left,
     }
 }

@@ -6,7 +6,8 @@ mod took;
 
 use clean_up::CleanUp;
 use cloudupload::{
-    aws::Patience,
+    aws::{self, Patience},
+    dispatch::Dispatcher,
     settings::{parsed, setting},
     staging::Staging,
     workflow::{self, Finish, Tools},
@@ -18,12 +19,16 @@ use lambda_runtime::{Error, LambdaEvent, tracing};
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tools = Tools::from_env(Patience::Step).await?;
-    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let s3 = aws::s3(&tools.config);
     let clean_up = CleanUp {
         config: tools.config.clone(),
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
         deployment: setting("DEPLOYMENT")?,
     };
-    let finishing = Finishing { tools, clean_up };
+    let finishing = Finishing {
+        dispatcher: Dispatcher::from_env(&tools)?,
+        clean_up,
+        tools,
+    };
     workflow::serve(async |event: LambdaEvent<Finish>| finishing.run(event.payload).await).await
 }

@@ -12,6 +12,7 @@ use cloudupload::{
     },
     reporter::Count,
     staging::{StagedFile, Staging},
+    workflow::StepError,
 };
 
 /// Why the file cannot be used.
@@ -25,6 +26,16 @@ pub enum InspectError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Xz(#[from] XzError),
+}
+
+impl From<InspectError> for StepError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Aws(failure) => failure.into(),
+            InspectError::Decode(error) => error.into(),
+            error => StepError::because(error),
+        }
+    }
 }
 
 /// What the file is, and how its transfer is cut.

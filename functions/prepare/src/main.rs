@@ -4,8 +4,9 @@ mod inspect;
 mod prepare;
 
 use cloudupload::{
-    aws::Patience,
+    aws::{self, Patience},
     settings::{parsed, setting},
+    slots::Slots,
     staging::Staging,
     workflow::{self, Step, Tools},
 };
@@ -16,8 +17,9 @@ use prepare::Preparing;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tools = Tools::from_env(Patience::Step).await?;
-    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let s3 = aws::s3(&tools.config);
     let preparing = Preparing {
+        slots: Slots::new(tools.jobs.clone(), setting("SLOTS_TABLE")?),
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
         deployment: setting("DEPLOYMENT")?,
         tools,

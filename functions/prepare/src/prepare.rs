@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use account::{Ami, Bucket, Session};
 use cloudupload::{
     image::partition::BootMode,
-    job::{Disk, JobId, State, Work},
+    job::{Disk, JobId, Work},
     jobs,
     names::Arch,
+    slots::Slots,
     staging::{StagedFile, Staging},
     workflow::{Prepared, StepError, Tools},
 };
@@ -16,30 +17,25 @@ use crate::inspect::{Findings, inspect};
 
 pub struct Preparing {
     pub tools: Tools,
+    pub slots: Slots,
     pub staging: Staging,
     pub deployment: String,
 }
 
 impl Preparing {
     pub async fn run(&self, id: JobId) -> Result<Prepared, StepError> {
+        self.slots.begin(id, "uploading image").await?;
+        self.tools.while_open(id, self.prepare(id)).await
+    }
+
+    async fn prepare(&self, id: JobId) -> Result<Prepared, StepError> {
         let jobs = &self.tools.jobs;
-        let job = jobs
-            .advance(id, State::Uploading, "uploading image")
-            .await?;
+        let job = self.tools.open_job(id).await?;
         let log = self.tools.journal.of(id);
-        // Written down before anything is touched in the user's account: the clean-up goes by it.
-        let began = job.work.upload_began.unwrap_or_else(jobs::now);
-        let news = Work {
-            upload_began: Some(began),
-            ..Work::default()
-        };
-        let job = jobs.learn(id, &news).await?;
         log.line(format!("Start uploading image {}.", job.order.filename))
             .await;
 
-        let session = Session::assume(&self.tools.config, &job, &self.deployment)
-            .await
-            .map_err(StepError::because)?;
+        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         log.line("Successfully authenticated.").await;
         if let Some(subnet) = &job.order.ec2.vpc_subnet_id {
             log.line(format!(
@@ -52,7 +48,7 @@ impl Preparing {
             job: &job,
             deployment: &self.deployment,
         };
-        ami.check_name().await.map_err(StepError::because)?;
+        ami.check_name().await?;
 
         let staged = job
             .work
@@ -73,8 +69,7 @@ impl Preparing {
             job.order.filename.as_str(),
             job.order.size,
         )
-        .await
-        .map_err(StepError::because)?;
+        .await?;
         let boot = match job.order.arch {
             // EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes").
             Arch::Aarch64 => BootMode::Uefi,
@@ -87,9 +82,14 @@ impl Preparing {
         .await;
 
         let bucket = session.bucket();
-        if bucket.ensure().await.map_err(StepError::because)? {
+        if bucket.ensure().await? {
             log.line(format!("Created bucket {}", bucket.name())).await;
         }
+        let news = Work {
+            disk_began: Some(jobs::now()),
+            ..Work::default()
+        };
+        jobs.learn(id, &news).await?;
         let upload = bucket.begin(Bucket::key(&self.deployment, id)).await?;
         let news = Work {
             disk: Some(Disk { compression, boot }),

@@ -109,12 +109,16 @@ impl Intake {
         })
     }
 
-    /// Puts away the rest, and answers with the upload to complete and the SHA-256 of the whole file, in hex.
-    pub async fn finish(mut self) -> Result<(Upload, String), Failure> {
-        if !self.rest.is_empty() {
-            self.cut(self.rest.len()).await?;
+    /// Puts away the rest, once the whole file came.
+    pub async fn close(&mut self) -> Result<(), Failure> {
+        match self.rest.len() {
+            0 => Ok(()),
+            rest => self.cut(rest).await,
         }
-        self.writer.flush().await?;
-        Ok((self.upload, hex::encode(self.hash.finalize())))
+    }
+
+    /// The upload to complete, and the SHA-256 of the whole file, in hex.
+    pub fn finish(self) -> (Upload, String) {
+        (self.upload, hex::encode(self.hash.finalize()))
     }
 }

@@ -6,7 +6,7 @@ mod receive;
 use std::time::{Duration, SystemTime};
 
 use cloudupload::{
-    aws::Patience,
+    aws::{self, Patience},
     obs::Obs,
     settings::{parsed, setting},
     staging::Staging,
@@ -23,7 +23,7 @@ const RESERVE: Duration = Duration::from_secs(90);
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tools = Tools::from_env(Patience::Step).await?;
-    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let s3 = aws::s3(&tools.config);
     let receive = Receive {
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
         obs: Obs::new(&setting("OBS_URL")?)?,

@@ -59,15 +59,20 @@ impl Receive {
         let log = self.tools.journal.of(id);
         let count = Count::default();
         let mut meter = Meter::new(Default::default());
-        tokio::select! {
-            done = self.receive(&job, &log, &count, stop) => Ok(Received { job: id, done: done? }),
+        let done = tokio::select! {
+            done = self.receive(&job, &log, &count, stop) => done,
             ended = every_period(async || {
                 let (bytes, of) = (count.get(), job.order.size);
                 self.tools.jobs.set_progress(id, Progress::Received { bytes, of }).await?;
                 log.line(format!("Received {}", meter.read(bytes, of))).await;
                 Ok(())
             }) => Err(ended),
-        }
+        };
+        self.tools.tell_trouble(id, &done).await;
+        Ok(Received {
+            job: id,
+            done: done?,
+        })
     }
 
     async fn receive(
@@ -112,7 +117,10 @@ impl Receive {
                 }
             }
         }
-        let (upload, sha256) = intake.finish().await?;
+        intake.close().await?;
+        // Written down before the upload is completed: after that, there is nothing left that could be hashed.
+        self.checkpoint(job.id, &mut intake).await?;
+        let (upload, sha256) = intake.finish();
         let object = upload.complete(Some(job.order.size)).await?;
         log.line(format!(
             "Received {} bytes of {}, SHA-256 {sha256}",
@@ -150,6 +158,11 @@ impl Receive {
             job.order.filename, job.order.size
         ))
         .await;
+        let news = Work {
+            staging_began: Some(jobs::now()),
+            ..Work::default()
+        };
+        self.tools.jobs.learn(job.id, &news).await?;
         let upload = self.staging.begin(job.staged_key()).await?;
         let mut intake = Intake::new(upload, job.order.size);
         self.checkpoint(job.id, &mut intake).await?;
@@ -174,6 +187,9 @@ impl Receive {
         stop: Instant,
     ) -> Result<Pulled, Break> {
         let size = job.order.size;
+        if intake.bytes() == size {
+            return Ok(Pulled::All);
+        }
         let mut download = self.obs.download(&job.order, intake.bytes()).await?;
         if download.size != size {
             return Err(Break::Final(StepError::Failed(format!(

@@ -3,6 +3,7 @@
 use account::{Ami, Session};
 use cloudupload::{
     job::{JobId, Work},
+    jobs,
     workflow::{Step, StepError, Tools},
 };
 
@@ -13,22 +14,26 @@ pub struct Registering {
 
 impl Registering {
     pub async fn run(&self, id: JobId) -> Result<Step, StepError> {
+        self.tools.while_open(id, self.register(id)).await
+    }
+
+    async fn register(&self, id: JobId) -> Result<Step, StepError> {
         let job = self.tools.open_job(id).await?;
         let (Some(snapshot), Some(disk)) = (&job.work.snapshot, &job.work.disk) else {
             return Err(StepError::because("the record names no snapshot"));
         };
-        let session = Session::assume(&self.tools.config, &job, &self.deployment)
-            .await
-            .map_err(StepError::because)?;
+        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let ami = Ami {
             ec2: &session.ec2,
             job: &job,
             deployment: &self.deployment,
         };
-        let image = ami
-            .register(snapshot, disk.boot)
-            .await
-            .map_err(StepError::because)?;
+        let news = Work {
+            register_began: job.work.register_began.or_else(|| Some(jobs::now())),
+            ..Work::default()
+        };
+        self.tools.jobs.learn(id, &news).await?;
+        let image = ami.register(snapshot, disk.boot).await?;
         let news = Work {
             image: Some(image),
             ..Work::default()

@@ -13,11 +13,13 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    pub async fn run(&self, Seal { job: id, slices }: Seal) -> Result<Importing, StepError> {
+    pub async fn run(&self, event: Seal) -> Result<Importing, StepError> {
+        self.tools.while_open(event.job, self.seal(event)).await
+    }
+
+    async fn seal(&self, Seal { job: id, slices }: Seal) -> Result<Importing, StepError> {
         let job = self.tools.open_job(id).await?;
-        let session = Session::assume(&self.tools.config, &job, &self.deployment)
-            .await
-            .map_err(StepError::because)?;
+        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let bucket = session.bucket();
         let upload = job.work.target_upload.clone().ok_or_else(|| {
             StepError::because("the record names no upload into the user's bucket")
@@ -31,11 +33,15 @@ impl Sealing {
             job: &job,
             deployment: &self.deployment,
         };
-        let task = import.start(&bucket).await?;
         let news = Work {
             disk_size: Some(disk.size),
+            import_began: job.work.import_began.or_else(|| Some(jobs::now())),
+            ..Work::default()
+        };
+        self.tools.jobs.learn(id, &news).await?;
+        let task = import.start(&bucket).await?;
+        let news = Work {
             import_task: Some(task.clone()),
-            import_began: Some(jobs::now()),
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;

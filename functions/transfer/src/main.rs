@@ -3,7 +3,7 @@
 mod transfer;
 
 use cloudupload::{
-    aws::Patience,
+    aws::{self, Patience},
     settings::{parsed, setting},
     staging::Staging,
     workflow::{self, Tools, Transfer},
@@ -15,7 +15,7 @@ use transfer::Transferring;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tools = Tools::from_env(Patience::Step).await?;
-    let s3 = aws_sdk_s3::Client::new(&tools.config);
+    let s3 = aws::s3(&tools.config);
     let transferring = Transferring {
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
         deployment: setting("DEPLOYMENT")?,

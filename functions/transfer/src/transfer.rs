@@ -30,10 +30,12 @@ impl Transferring {
         let (count, retries) = (Count::default(), Retries::default());
         let mut meter = Meter::new(retries.clone());
         let report = async || self.report(&job, slice.index, &count, &mut meter).await;
-        let bytes = tokio::select! {
-            bytes = self.transfer(&job, &slice, &count, &retries) => bytes?,
-            ended = every_period(report) => return Err(ended),
+        let done = tokio::select! {
+            done = self.transfer(&job, &slice, &count, &retries) => done,
+            ended = every_period(report) => Err(ended),
         };
+        self.tools.tell_trouble(id, &done).await;
+        let bytes = done?;
         self.tools
             .jobs
             .set_moved(id, slice.index, count.get())
@@ -72,14 +74,12 @@ impl Transferring {
         };
         let mut parts = Parts::new(slice, decoder);
 
-        let session = Session::assume(&self.tools.config, job, &self.deployment)
-            .await
-            .map_err(StepError::because)?;
+        let session = Session::assume(&self.tools.config, job, &self.deployment).await?;
         let key = Bucket::key(&self.deployment, job.id);
         let upload = session.bucket_counting(retries).upload(key, upload.clone());
         let mut writer = Writer::new(upload);
         let mut bytes = 0;
-        while let Some(part) = parts.next().await.map_err(StepError::because)? {
+        while let Some(part) = parts.next().await? {
             bytes += part.body.len() as u64;
             writer.put(part.number.into(), part.body).await?;
         }

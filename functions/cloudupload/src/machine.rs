@@ -1,0 +1,217 @@
+//! Step Functions: the executions of the jobs, and the states of them that wait to be told to go on.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_sfn::{
+    Client,
+    operation::{
+        describe_execution::DescribeExecutionError, start_execution::StartExecutionError,
+        stop_execution::StopExecutionError,
+    },
+    types::ExecutionStatus,
+};
+
+use serde::Serialize;
+
+use crate::{
+    aws::Failure,
+    job::{JobId, TaskToken},
+    workflow::{Finish, Step, StepError},
+};
+
+/// The state machine that uploads images.
+#[derive(Clone, Debug)]
+pub struct UploadMachine {
+    client: Client,
+    arn: String,
+}
+
+/// How a job's execution stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// There is none, or it ended more than 90 days ago (Step Functions developer guide, "Quotas").
+    Missing,
+    Running,
+    Over(Ending),
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+}
+
+impl Ending {
+    /// Why a job failed that was still open then.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Ending::Succeeded => "the workflow came to its end before the job did",
+            Ending::Failed => "the workflow failed",
+            Ending::TimedOut => "the workflow took longer than it may",
+            Ending::Aborted => "the workflow was stopped by hand",
+        }
+    }
+}
+
+impl UploadMachine {
+    pub fn new(client: Client, arn: String) -> Self {
+        Self { client, arn }
+    }
+
+    /// Starts the job's execution. Starting the same one again is harmless: its name is the job's.
+    pub async fn start(&self, job: JobId) -> Result<(), Failure> {
+        self.start_as(job.execution_name(), &Step { job }).await
+    }
+
+    /// Starts an execution that only finishes the job: for what the job's own left undone when it died, at so many seconds
+    /// since the epoch.
+    pub async fn start_finish(&self, finish: &Finish, now: u64) -> Result<(), Failure> {
+        let name = format!("{}-finish-{now}", finish.job.execution_name());
+        self.start_as(name, finish).await
+    }
+
+    async fn start_as(&self, name: String, input: &impl Serialize) -> Result<(), Failure> {
+        let input = serde_json::to_string(input).expect("numbers and texts can be written");
+        let answer = self
+            .client
+            .start_execution()
+            .state_machine_arn(&self.arn)
+            .name(name)
+            .input(input)
+            .send()
+            .await;
+        match answer {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(StartExecutionError::is_execution_already_exists) =>
+            {
+                Err(Failure::of("states:StartExecution")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub async fn execution(&self, job: JobId) -> Result<Execution, Failure> {
+        let answer = self
+            .client
+            .describe_execution()
+            .execution_arn(self.execution_arn(job))
+            .send()
+            .await;
+        match answer {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
+            {
+                Ok(Execution::Missing)
+            }
+            answer => {
+                let answer = answer.map_err(Failure::of("states:DescribeExecution"))?;
+                Ok(match answer.status {
+                    ExecutionStatus::Succeeded => Execution::Over(Ending::Succeeded),
+                    ExecutionStatus::Failed => Execution::Over(Ending::Failed),
+                    ExecutionStatus::TimedOut => Execution::Over(Ending::TimedOut),
+                    ExecutionStatus::Aborted => Execution::Over(Ending::Aborted),
+                    _ => Execution::Running,
+                })
+            }
+        }
+    }
+
+    /// The jobs that have a running execution, of their own or one that finishes them. One that was started a moment ago may be missing (API reference,
+    /// ListExecutions: "eventually consistent").
+    pub async fn running(&self) -> Result<BTreeSet<JobId>, Failure> {
+        let executions = self
+            .client
+            .list_executions()
+            .state_machine_arn(&self.arn)
+            .status_filter(ExecutionStatus::Running)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(Failure::of("states:ListExecutions"))?;
+        Ok(executions
+            .iter()
+            .filter_map(|execution| JobId::of_execution(&execution.name))
+            .collect())
+    }
+
+    /// Stops an execution that no job stands behind.
+    pub async fn stop(&self, job: JobId, cause: &str) -> Result<(), Failure> {
+        let answer = self
+            .client
+            .stop_execution()
+            .execution_arn(self.execution_arn(job))
+            .error(StepError::ENDED)
+            .cause(cause)
+            .send()
+            .await;
+        match answer {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(StopExecutionError::is_execution_does_not_exist) =>
+            {
+                Err(Failure::of("states:StopExecution")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn execution_arn(&self, job: JobId) -> String {
+        let machine = self.arn.replacen(":stateMachine:", ":execution:", 1);
+        format!("{machine}:{}", job.execution_name())
+    }
+}
+
+/// Tells states that wait to go on, or to give up. One that waits no more is no error.
+#[derive(Clone, Debug)]
+pub struct Callbacks {
+    client: Client,
+}
+
+impl Callbacks {
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub async fn go_on(&self, token: &TaskToken) -> Result<(), Failure> {
+        let answer = self
+            .client
+            .send_task_success()
+            .task_token(&token.0)
+            .output("{}")
+            .send()
+            .await;
+        unless_over(answer.map_err(Failure::of("states:SendTaskSuccess")))
+    }
+
+    /// Ends the wait of a job that is final.
+    pub async fn give_up(&self, token: &TaskToken) -> Result<(), Failure> {
+        let answer = self
+            .client
+            .send_task_failure()
+            .task_token(&token.0)
+            .error(StepError::ENDED)
+            .send()
+            .await;
+        unless_over(answer.map_err(Failure::of("states:SendTaskFailure")))
+    }
+}
+
+/// What SendTaskSuccess and SendTaskFailure answer of a state that waits no more (API reference, "Errors").
+const OVER: [&str; 3] = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
+
+fn unless_over<T>(answer: Result<T, Failure>) -> Result<(), Failure> {
+    match answer {
+        Err(failure) if !OVER.iter().any(|code| failure.has_code(code)) => Err(failure),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,161 @@
+//! Looks at every job that is not settled, at every running execution, and at every slot.
+
+use std::collections::BTreeSet;
+
+use cloudupload::{
+    dispatch::Dispatcher,
+    job::{Job, JobId},
+    jobs::{self, Jobs, JobsError},
+    machine::{Execution, UploadMachine},
+    slots::SlotsError,
+    workflow::{Caught, Finish, StepError},
+};
+use lambda_runtime::tracing;
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{Verdict, verdict};
+
+pub struct Sweeping {
+    pub jobs: Jobs,
+    pub machine: UploadMachine,
+    pub dispatcher: Dispatcher,
+}
+
+/// What EventBridge sends: on the schedule, or of an execution that ended (Step Functions developer guide, "Automating
+/// Step Functions event delivery with EventBridge").
+#[derive(Debug, Deserialize)]
+pub struct Event {
+    detail: Detail,
+}
+
+#[derive(Debug, Deserialize)]
+struct Detail {
+    /// The execution's name. The schedule has none.
+    name: Option<String>,
+}
+
+/// What was done, by the numbers of the jobs.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    finished: Vec<JobId>,
+    woken: Vec<JobId>,
+    stopped: Vec<JobId>,
+    released: Vec<JobId>,
+}
+
+impl Sweeping {
+    pub async fn run(&self, event: Event) -> Result<Swept, StepError> {
+        let mut swept = Swept::default();
+        match event.detail.name.as_deref().and_then(JobId::of_execution) {
+            Some(id) => self.job(id, &mut swept).await?,
+            None => self.everything(&mut swept).await?,
+        }
+        if swept != Swept::default() {
+            tracing::warn!(?swept, "swept");
+        }
+        Ok(swept)
+    }
+
+    async fn job(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
+        let job = match self.jobs.get(id).await {
+            Err(JobsError::NoSuchJob(_)) => return Ok(()),
+            job => job?,
+        };
+        let execution = self.machine.execution(id).await?;
+        if !job.is_settled() {
+            self.act(&job, execution, swept).await?;
+        }
+        Ok(())
+    }
+
+    /// What fails for one job is no reason to leave out the others: the first trouble is told in the end.
+    async fn everything(&self, swept: &mut Swept) -> Result<(), StepError> {
+        let queued = self.queued().await?;
+        let unfinished: BTreeSet<JobId> = self.jobs.unfinished().await?.into_iter().collect();
+        let running = self.machine.running().await?;
+        let of_interest = [&unfinished, &running, &queued].into_iter().flatten();
+        let found = self.jobs.get_many(of_interest.copied().collect()).await?;
+        let mut trouble = Ok(());
+        for id in &unfinished {
+            if let Some(job) = found.get(id) {
+                trouble = trouble.and(self.unfinished(job, &running, swept).await);
+            }
+        }
+        for id in running.iter().filter(|id| !found.contains_key(id)) {
+            trouble = trouble.and(self.stop(*id, swept).await);
+        }
+        for id in queued {
+            let ended = found.get(&id).is_none_or(|job| job.state.is_final());
+            if ended && !running.contains(&id) && !unfinished.contains(&id) {
+                trouble = trouble.and(self.release(id, swept).await);
+            }
+        }
+        self.dispatcher.run().await?;
+        trouble
+    }
+
+    /// The jobs that have a slot or wait for one.
+    async fn queued(&self) -> Result<BTreeSet<JobId>, SlotsError> {
+        let held = self.dispatcher.slots.held().await?;
+        let mut queued: BTreeSet<JobId> = held.iter().map(|holder| holder.job).collect();
+        let mut from = None;
+        loop {
+            let (page, next) = self.dispatcher.slots.waiting(from).await?;
+            queued.extend(page.iter().map(|waiter| waiter.job));
+            if next.is_none() {
+                return Ok(queued);
+            }
+            from = next;
+        }
+    }
+
+    async fn unfinished(
+        &self,
+        job: &Job,
+        running: &BTreeSet<JobId>,
+        swept: &mut Swept,
+    ) -> Result<(), StepError> {
+        let execution = match running.contains(&job.id) {
+            true => Execution::Running,
+            false => self.machine.execution(job.id).await?,
+        };
+        self.act(job, execution, swept).await
+    }
+
+    async fn act(
+        &self,
+        job: &Job,
+        execution: Execution,
+        swept: &mut Swept,
+    ) -> Result<(), StepError> {
+        let now = jobs::now();
+        match verdict(job, execution, now) {
+            Verdict::Fine => {}
+            Verdict::Wake(token) => {
+                self.dispatcher.callbacks.give_up(&token).await?;
+                swept.woken.push(job.id);
+            }
+            Verdict::Finish(reason) => {
+                let finish = Finish {
+                    job: job.id,
+                    error: Some(Caught::because(reason)),
+                };
+                self.machine.start_finish(&finish, now).await?;
+                swept.finished.push(job.id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
+        self.machine.stop(id, "there is no such job").await?;
+        swept.stopped.push(id);
+        Ok(())
+    }
+
+    async fn release(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
+        self.dispatcher.slots.release(id).await?;
+        swept.released.push(id);
+        Ok(())
+    }
+}

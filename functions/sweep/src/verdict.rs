@@ -1,0 +1,186 @@
+//! What is to be done about a job that is not settled.
+
+use cloudupload::{
+    job::{Job, LATE_WRITERS, TaskToken},
+    machine::Execution,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Somebody is at it, or it is not time yet.
+    Fine,
+    /// Its execution waits, although the job is final: whoever killed it did not come to tell it.
+    Wake(TaskToken),
+    /// Nothing works on it: it has to be finished, for this reason if it is still open.
+    Finish(&'static str),
+}
+
+/// Seconds that a create call may take from the record to the execution, with room: API Gateway gives up after 30 s. Its
+/// caller was told of an error, and asks again.
+const STARTS_WITHIN: u64 = 120;
+
+/// Seconds that whoever made a job final may take to tell what waits, or to clean up.
+const FOLLOWS_WITHIN: u64 = 30;
+
+/// Seconds between clean-ups that could not remove everything: as long as it took until the last, between these.
+const AGAIN: (u64, u64) = (300, 6 * 3600);
+
+pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
+    if !job.state.is_final() {
+        return match execution {
+            Execution::Running => Verdict::Fine,
+            Execution::Missing if now < job.created + STARTS_WITHIN => Verdict::Fine,
+            Execution::Missing => Verdict::Finish("the upload was not started: ask for it again"),
+            Execution::Over(ending) => Verdict::Finish(ending.reason()),
+        };
+    }
+    let ended = job.ended.unwrap_or(job.created);
+    let follows = now < ended + FOLLOWS_WITHIN;
+    match (execution, job.cleaned, &job.token) {
+        (Execution::Running, _, Some(token)) if !follows => Verdict::Wake(token.clone()),
+        (Execution::Running, ..) => Verdict::Fine,
+        (_, None, _) if follows => Verdict::Fine,
+        (_, Some(cleaned), _) if now < next_look(ended, cleaned.at, cleaned.complete) => {
+            Verdict::Fine
+        }
+        _ => Verdict::Finish("the job is final"),
+    }
+}
+
+fn next_look(ended: u64, cleaned: u64, complete: bool) -> u64 {
+    match complete {
+        true => ended + LATE_WRITERS,
+        false => cleaned + cleaned.saturating_sub(ended).clamp(AGAIN.0, AGAIN.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudupload::{
+        job::{CLEAN_UP_BUDGET, CleanUp, State},
+        machine::Ending,
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    const CREATED: u64 = 1_000_000;
+    const ENDED: u64 = CREATED + 500;
+
+    fn job(state: State) -> Job {
+        let job = json!({
+            "id": "17", "state": state, "details": "", "created": CREATED,
+            "order": {
+                "user": "tom", "target": "ec2", "project": "Cloud:Images", "repository": "images",
+                "package": "leap-ec2", "arch": "x86_64", "filename": "leap.raw.xz", "size": 1,
+                "ec2": {
+                    "role": "arn:aws:iam::123456789012:role/obs", "external_id": "id", "region": "us-east-1",
+                    "ami_name": "leap",
+                },
+            },
+            "work": {"staging_began": CREATED},
+        });
+        serde_json::from_value(job).unwrap()
+    }
+
+    fn ended(state: State, cleaned: Option<(u64, bool)>) -> Job {
+        Job {
+            ended: Some(ENDED),
+            cleaned: cleaned.map(|(at, complete)| CleanUp { at, complete }),
+            ..job(state)
+        }
+    }
+
+    const OVER: [Execution; 5] = [
+        Execution::Missing,
+        Execution::Over(Ending::Succeeded),
+        Execution::Over(Ending::Failed),
+        Execution::Over(Ending::TimedOut),
+        Execution::Over(Ending::Aborted),
+    ];
+
+    #[track_caller]
+    fn assert_finish(job: &Job, execution: Execution, now: u64) {
+        let verdict = verdict(job, execution, now);
+        assert!(matches!(verdict, Verdict::Finish(_)), "{verdict:?}");
+    }
+
+    #[track_caller]
+    fn assert_fine(job: &Job, execution: Execution, now: u64) {
+        assert_eq!(verdict(job, execution, now), Verdict::Fine);
+    }
+
+    #[test]
+    fn an_open_job_that_runs_is_left_alone() {
+        for state in State::OPEN {
+            assert_fine(&job(state), Execution::Running, CREATED + 100_000);
+        }
+    }
+
+    #[test]
+    fn an_open_job_that_was_never_started_is_finished_once_its_caller_has_given_up() {
+        let job = job(State::Created);
+        assert_fine(&job, Execution::Missing, CREATED + STARTS_WITHIN - 1);
+        assert_finish(&job, Execution::Missing, CREATED + STARTS_WITHIN);
+    }
+
+    #[test]
+    fn an_open_job_whose_execution_died_is_finished_at_once() {
+        for state in State::OPEN {
+            for execution in &OVER[1..] {
+                assert_finish(&job(state), *execution, CREATED);
+            }
+        }
+    }
+
+    #[test]
+    fn a_final_job_that_waits_is_woken() {
+        let mut job = ended(State::Failed, None);
+        let now = ENDED + FOLLOWS_WITHIN;
+        assert_fine(&job, Execution::Running, now);
+        let token = TaskToken("AQC8".to_owned());
+        job.token = Some(token.clone());
+        assert_fine(&job, Execution::Running, now - 1);
+        let woken = verdict(&job, Execution::Running, now);
+        assert_eq!(woken, Verdict::Wake(token));
+    }
+
+    #[test]
+    fn a_final_job_that_nobody_cleans_up_is_finished() {
+        for state in State::FINAL {
+            for execution in OVER {
+                let now = ENDED + FOLLOWS_WITHIN;
+                assert_fine(&ended(state, None), execution, now - 1);
+                assert_finish(&ended(state, None), execution, now);
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_gets_its_second_look_when_nothing_of_it_can_still_run() {
+        let job = ended(State::Failed, Some((ENDED + 1, true)));
+        for execution in OVER {
+            assert_fine(&job, execution, ENDED + LATE_WRITERS - 1);
+            assert_finish(&job, execution, ENDED + LATE_WRITERS);
+        }
+    }
+
+    /// What cannot be removed is tried again ever more seldom, and not for ever.
+    #[test]
+    fn what_is_left_is_tried_again() {
+        let mut looks = 0;
+        let mut at = ENDED + 1;
+        loop {
+            let job = ended(State::Failed, Some((at, false)));
+            if job.is_settled() {
+                break;
+            }
+            assert_fine(&job, OVER[2], at + AGAIN.0 - 1);
+            let next = at + (at - ENDED).clamp(AGAIN.0, AGAIN.1);
+            assert_finish(&job, OVER[2], next);
+            (at, looks) = (next, looks + 1);
+        }
+        assert!(at - ENDED >= CLEAN_UP_BUDGET);
+        assert!((5..20).contains(&looks), "{looks} looks");
+    }
+}
