@@ -334,6 +334,7 @@ mod tests {
         ] {
             serde_json::from_str::<Step>(step).unwrap();
         }
+        serde_json::from_str::<WaitForSlot>(include_str!("../../../events/slot.json")).unwrap();
         serde_json::from_str::<Transfer>(include_str!("../../../events/transfer.json")).unwrap();
         serde_json::from_str::<Seal>(include_str!("../../../events/seal.json")).unwrap();
         serde_json::from_str::<Finish>(include_str!("../../../events/finish.json")).unwrap();

@@ -24,11 +24,11 @@ pub struct Preparing {
 
 impl Preparing {
     pub async fn run(&self, id: JobId) -> Result<Prepared, StepError> {
-        self.slots.begin(id, "uploading image").await?;
         self.tools.while_open(id, self.prepare(id)).await
     }
 
     async fn prepare(&self, id: JobId) -> Result<Prepared, StepError> {
+        self.slots.begin(id, "uploading image").await?;
         let jobs = &self.tools.jobs;
         let job = self.tools.open_job(id).await?;
         let log = self.tools.journal.of(id);

@@ -46,8 +46,13 @@ pub struct Swept {
 impl Sweeping {
     pub async fn run(&self, event: Event) -> Result<Swept, StepError> {
         let mut swept = Swept::default();
-        match event.detail.name.as_deref().and_then(JobId::of_execution) {
-            Some(id) => self.job(id, &mut swept).await?,
+        match event.detail.name {
+            Some(name) => {
+                // One that finished a job and failed is left to the schedule: it would be started again at once.
+                if let Some(Ok(id)) = name.strip_prefix("job-").map(str::parse) {
+                    self.job(id, &mut swept).await?;
+                }
+            }
             None => self.everything(&mut swept).await?,
         }
         if swept != Swept::default() {
@@ -84,13 +89,16 @@ impl Sweeping {
         for id in running.iter().filter(|id| !found.contains_key(id)) {
             trouble = trouble.and(self.stop(*id, swept).await);
         }
-        for id in queued {
+        for &id in &queued {
             let ended = found.get(&id).is_none_or(|job| job.state.is_final());
             if ended && !running.contains(&id) && !unfinished.contains(&id) {
                 trouble = trouble.and(self.release(id, swept).await);
             }
         }
-        self.dispatcher.run().await?;
+        // Whoever comes to an empty queue hands out a slot himself.
+        if !queued.is_empty() {
+            self.dispatcher.run().await?;
+        }
         trouble
     }
 
@@ -157,5 +165,20 @@ impl Sweeping {
         self.dispatcher.slots.release(id).await?;
         swept.released.push(id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_names_an_execution_or_none() {
+        let event: Event =
+            serde_json::from_str(include_str!("../../../events/sweep.json")).unwrap();
+        assert_eq!(event.detail.name.as_deref(), Some("job-17"));
+        let event: Event =
+            serde_json::from_str(r#"{"detail-type": "Scheduled Event", "detail": {}}"#).unwrap();
+        assert_eq!(event.detail.name, None);
     }
 }
