@@ -8,7 +8,11 @@ use aws_sdk_ec2::{
     },
 };
 use cloudupload::{
-    aws::Failure, image::partition::BootMode, job::Job, names::Arch, workflow::StepError,
+    aws::{self, Failure},
+    image::partition::BootMode,
+    job::Job,
+    names::Arch,
+    workflow::StepError,
 };
 
 use crate::tags;
@@ -165,10 +169,11 @@ impl Ami<'_> {
             .send()
             .await
             .map_err(Failure::of("ec2:DeregisterImage"));
-        gone_is_fine(
-            answer.map(drop),
+        aws::unless(
             &["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"],
+            answer,
         )
+        .map(drop)
     }
 
     /// Deletes the snapshot. One that is not there is no error.
@@ -180,13 +185,6 @@ impl Ami<'_> {
             .send()
             .await
             .map_err(Failure::of("ec2:DeleteSnapshot"));
-        gone_is_fine(answer.map(drop), &["InvalidSnapshot.NotFound"])
-    }
-}
-
-fn gone_is_fine(answer: Result<(), Failure>, codes: &[&str]) -> Result<(), Failure> {
-    match answer {
-        Err(failure) if codes.iter().any(|code| failure.has_code(code)) => Ok(()),
-        answer => answer,
+        aws::unless(&["InvalidSnapshot.NotFound"], answer).map(drop)
     }
 }

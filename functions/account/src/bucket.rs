@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::{
     Client,
-    error::ProvideErrorMetadata,
     types::{
         AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
         CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule,
@@ -10,7 +9,7 @@ use aws_sdk_s3::{
     },
 };
 use cloudupload::{
-    aws::Failure,
+    aws::{self, Failure},
     job::JobId,
     multipart::{self, Upload},
     target::Ec2Target,
@@ -122,13 +121,9 @@ impl Bucket {
             .bucket(&self.name)
             .set_create_bucket_configuration(configuration)
             .send()
-            .await;
-        match answer {
-            Err(error) if error.code() != Some("BucketAlreadyOwnedByYou") => {
-                Err(Failure::of("s3:CreateBucket")(error))
-            }
-            _ => Ok(()),
-        }
+            .await
+            .map_err(Failure::of("s3:CreateBucket"));
+        aws::unless(&["BucketAlreadyOwnedByYou"], answer).map(drop)
     }
 
     async fn has_lifecycle(&self) -> Result<bool, Failure> {
@@ -138,12 +133,10 @@ impl Bucket {
             .bucket(&self.name)
             .expected_bucket_owner(&self.owner)
             .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some("NoSuchLifecycleConfiguration") => Ok(false),
-            Err(error) => Err(Failure::of("s3:GetLifecycleConfiguration")(error)),
-        }
+            .await
+            .map_err(Failure::of("s3:GetLifecycleConfiguration"));
+        let found = aws::unless(&["NoSuchLifecycleConfiguration"], answer)?;
+        Ok(found.is_some())
     }
 
     async fn set_up(&self) -> Result<(), Failure> {
@@ -207,10 +200,10 @@ impl Bucket {
 
     /// Removes the object and whatever upload of it was begun. What is not there, the bucket too, is no error.
     pub async fn remove(&self, key: &str) -> Result<(), Failure> {
-        match multipart::abort_all(&self.s3, &self.name, key, &self.owner).await {
-            Err(failure) if failure.has_code("NoSuchBucket") => return Ok(()),
-            aborted => aborted?,
-        };
+        let aborted = multipart::abort_all(&self.s3, &self.name, key, &self.owner).await;
+        if aws::unless(&["NoSuchBucket"], aborted)?.is_none() {
+            return Ok(());
+        }
         self.s3
             .delete_object()
             .bucket(&self.name)

@@ -189,6 +189,14 @@ impl Failure {
     }
 }
 
+/// The answer, or nothing where AWS refused with one of these codes.
+pub fn unless<T>(codes: &[&str], answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Err(failure) if codes.iter().any(|code| failure.has_code(code)) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// The code of a refusal that has no body to name it: the answer to a HEAD request has none (S3 API reference,
 /// HeadObject).
 fn bare_code<E>(error: &SdkError<E>) -> Option<&'static str> {
@@ -222,5 +230,66 @@ impl fmt::Display for Failure {
             write!(f, " (request {id})")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{
+        config::http::HttpResponse, error::ErrorMetadata, operation::get_item::GetItemError,
+    };
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    fn refused(status: u16, code: Option<&str>) -> Failure {
+        let error = match code {
+            Some(code) => ErrorMetadata::builder().code(code),
+            None => ErrorMetadata::builder(),
+        };
+        let status = status.try_into().unwrap();
+        let answer = HttpResponse::new(status, SdkBody::empty());
+        let error = SdkError::service_error(GetItemError::generic(error.build()), answer);
+        Failure::of("dynamodb:GetItem")(error)
+    }
+
+    #[test]
+    fn trouble_of_aws_is_passing_and_a_refusal_is_not() {
+        for (status, code) in [
+            (400, "ThrottlingException"),
+            (400, "ProvisionedThroughputExceededException"),
+            (503, "SlowDown"),
+            (503, "RequestLimitExceeded"),
+            (500, "InternalServerError"),
+        ] {
+            assert!(refused(status, Some(code)).passing, "{code}");
+        }
+        for (status, code) in [
+            (400, "AccessDeniedException"),
+            (403, "UnauthorizedOperation"),
+            (400, "ValidationException"),
+            (404, "NoSuchKey"),
+        ] {
+            assert!(!refused(status, Some(code)).passing, "{code}");
+        }
+        let slow: SdkError<GetItemError> = SdkError::timeout_error("late");
+        assert!(Failure::of("dynamodb:GetItem")(slow).passing);
+    }
+
+    #[test]
+    fn a_refusal_without_a_body_is_told_by_its_status() {
+        assert_eq!(
+            refused(403, None).to_string(),
+            "dynamodb:GetItem failed: Forbidden: HTTP status 403"
+        );
+        assert!(refused(404, None).has_code("NotFound"));
+    }
+
+    #[test]
+    fn only_the_codes_named_are_fine() {
+        let gone = || Err::<(), _>(refused(404, Some("NoSuchKey")));
+        assert_eq!(unless(&["NoSuchKey"], gone()), Ok(None));
+        assert!(unless(&["NoSuchBucket"], gone()).is_err());
+        assert_eq!(unless(&["NoSuchKey"], Ok(1)), Ok(Some(1)));
     }
 }

@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudwatchlogs::{
-    Client,
-    error::SdkError,
-    operation::{create_log_stream::CreateLogStreamError, put_log_events::PutLogEventsError},
-    types::InputLogEvent,
+    Client, error::SdkError, operation::put_log_events::PutLogEventsError, types::InputLogEvent,
 };
 
-use crate::{aws::Failure, job::JobId};
+use crate::{
+    aws::{self, Failure},
+    job::JobId,
+};
 
 /// The log group of all jobs.
 #[derive(Clone, Debug)]
@@ -135,17 +135,9 @@ impl JobLog {
             .log_group_name(&self.journal.group)
             .log_stream_name(self.job.execution_name())
             .send()
-            .await;
-        match answer {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(CreateLogStreamError::is_resource_already_exists_exception) =>
-            {
-                Err(Failure::of("logs:CreateLogStream")(error))
-            }
-            _ => Ok(()),
-        }
+            .await
+            .map_err(Failure::of("logs:CreateLogStream"));
+        aws::unless(&["ResourceAlreadyExistsException"], answer).map(drop)
     }
 }
 

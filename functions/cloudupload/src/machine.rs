@@ -2,19 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_sfn::{
-    Client,
-    operation::{
-        describe_execution::DescribeExecutionError, start_execution::StartExecutionError,
-        stop_execution::StopExecutionError,
-    },
-    types::ExecutionStatus,
-};
+use aws_sdk_sfn::{Client, types::ExecutionStatus};
 
 use serde::Serialize;
 
 use crate::{
-    aws::Failure,
+    aws::{self, Failure},
     job::{JobId, TaskToken},
     workflow::{Finish, Step, StepError},
 };
@@ -82,17 +75,9 @@ impl UploadMachine {
             .name(name)
             .input(input)
             .send()
-            .await;
-        match answer {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(StartExecutionError::is_execution_already_exists) =>
-            {
-                Err(Failure::of("states:StartExecution")(error))
-            }
-            _ => Ok(()),
-        }
+            .await
+            .map_err(Failure::of("states:StartExecution"));
+        aws::unless(&["ExecutionAlreadyExists"], answer).map(drop)
     }
 
     pub async fn execution(&self, job: JobId) -> Result<Execution, Failure> {
@@ -101,26 +86,18 @@ impl UploadMachine {
             .describe_execution()
             .execution_arn(self.execution_arn(job))
             .send()
-            .await;
-        match answer {
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
-            {
-                Ok(Execution::Missing)
-            }
-            answer => {
-                let answer = answer.map_err(Failure::of("states:DescribeExecution"))?;
-                Ok(match answer.status {
-                    ExecutionStatus::Succeeded => Execution::Over(Ending::Succeeded),
-                    ExecutionStatus::Failed => Execution::Over(Ending::Failed),
-                    ExecutionStatus::TimedOut => Execution::Over(Ending::TimedOut),
-                    ExecutionStatus::Aborted => Execution::Over(Ending::Aborted),
-                    _ => Execution::Running,
-                })
-            }
-        }
+            .await
+            .map_err(Failure::of("states:DescribeExecution"));
+        let Some(answer) = aws::unless(&["ExecutionDoesNotExist"], answer)? else {
+            return Ok(Execution::Missing);
+        };
+        Ok(match answer.status {
+            ExecutionStatus::Succeeded => Execution::Over(Ending::Succeeded),
+            ExecutionStatus::Failed => Execution::Over(Ending::Failed),
+            ExecutionStatus::TimedOut => Execution::Over(Ending::TimedOut),
+            ExecutionStatus::Aborted => Execution::Over(Ending::Aborted),
+            _ => Execution::Running,
+        })
     }
 
     /// The jobs that have a running execution, of their own or one that finishes them. One that was started a moment ago may be missing (API reference,
@@ -152,17 +129,9 @@ impl UploadMachine {
             .error(StepError::ENDED)
             .cause(cause)
             .send()
-            .await;
-        match answer {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(StopExecutionError::is_execution_does_not_exist) =>
-            {
-                Err(Failure::of("states:StopExecution")(error))
-            }
-            _ => Ok(()),
-        }
+            .await
+            .map_err(Failure::of("states:StopExecution"));
+        aws::unless(&["ExecutionDoesNotExist"], answer).map(drop)
     }
 
     fn execution_arn(&self, job: JobId) -> String {
@@ -189,8 +158,9 @@ impl Callbacks {
             .task_token(&token.0)
             .output("{}")
             .send()
-            .await;
-        unless_over(answer.map_err(Failure::of("states:SendTaskSuccess")))
+            .await
+            .map_err(Failure::of("states:SendTaskSuccess"));
+        aws::unless(&OVER, answer).map(drop)
     }
 
     /// Ends the wait of a job that is final.
@@ -201,17 +171,11 @@ impl Callbacks {
             .task_token(&token.0)
             .error(StepError::ENDED)
             .send()
-            .await;
-        unless_over(answer.map_err(Failure::of("states:SendTaskFailure")))
+            .await
+            .map_err(Failure::of("states:SendTaskFailure"));
+        aws::unless(&OVER, answer).map(drop)
     }
 }
 
 /// What SendTaskSuccess and SendTaskFailure answer of a state that waits no more (API reference, "Errors").
 const OVER: [&str; 3] = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
-
-fn unless_over<T>(answer: Result<T, Failure>) -> Result<(), Failure> {
-    match answer {
-        Err(failure) if !OVER.iter().any(|code| failure.has_code(code)) => Err(failure),
-        _ => Ok(()),
-    }
-}

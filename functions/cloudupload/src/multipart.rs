@@ -2,14 +2,12 @@
 
 use aws_sdk_s3::{
     Client,
-    error::{ProvideErrorMetadata, SdkError},
-    operation::list_parts::ListPartsError,
     types::{CompletedMultipartUpload, CompletedPart, Part},
 };
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::aws::Failure;
+use crate::aws::{self, Failure};
 
 /// Bytes of the parts under way at once, which bounds what a function holds in memory. With parts of 8 MiB that is four
 /// of them, which is as many as fill a function's network.
@@ -91,7 +89,7 @@ impl Upload {
     }
 
     /// What lies in the upload, by part number.
-    async fn parts(&self) -> Result<Vec<Part>, SdkError<ListPartsError>> {
+    async fn parts(&self) -> Result<Vec<Part>, Failure> {
         self.s3
             .list_parts()
             .bucket(&self.bucket)
@@ -101,18 +99,16 @@ impl Upload {
             .into_paginator()
             .items()
             .send()
-            .collect()
+            .collect::<Result<_, _>>()
             .await
+            .map_err(Failure::of("s3:ListParts"))
     }
 
     /// Makes the object of its parts and answers with its size in bytes and its ETag; `expected` bytes, if that is
     /// known. Completing what is complete is fine: a step may run twice.
     pub async fn complete(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
-        let parts = match self.parts().await {
-            Err(error) if error.code() == Some(GONE) => {
-                return self.completed(expected).await;
-            }
-            parts => parts.map_err(Failure::of("s3:ListParts"))?,
+        let Some(parts) = aws::unless(&[GONE], self.parts().await)? else {
+            return self.completed(expected).await;
         };
         let mut size = 0;
         let mut completed = Vec::with_capacity(parts.len());
@@ -149,11 +145,11 @@ impl Upload {
                     .build(),
             )
             .send()
-            .await;
-        let answer = match answer {
+            .await
+            .map_err(Failure::of("s3:CompleteMultipartUpload"));
+        let Some(answer) = aws::unless(&[GONE], answer)? else {
             // Our own call, of which the first answer was lost.
-            Err(error) if error.code() == Some(GONE) => return self.completed(expected).await,
-            answer => answer.map_err(Failure::of("s3:CompleteMultipartUpload"))?,
+            return self.completed(expected).await;
         };
         Ok(Object {
             size,
@@ -233,13 +229,10 @@ pub async fn abort_all(
                 .expected_bucket_owner(owner)
                 .set_upload_id(upload.upload_id.clone())
                 .send()
-                .await;
-            match answer {
-                Err(error) if error.code() != Some(GONE) => {
-                    return Err(Failure::of("s3:AbortMultipartUpload")(error));
-                }
-                _ => aborted += 1,
-            }
+                .await
+                .map_err(Failure::of("s3:AbortMultipartUpload"));
+            aws::unless(&[GONE], answer)?;
+            aborted += 1;
         }
         if page.is_truncated != Some(true) {
             return Ok(aborted);
