@@ -2,11 +2,11 @@
 
 # The scripts in infra/local look for the functions there.
 export CARGO_TARGET_DIR := $(CURDIR)/target
-# For up and demo, as in: make up OPTIONS='--port 4600'
+# For up, demo and faults, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint build package bench clean
+.PHONY: help demo up down test lint build package bench faults clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -36,6 +36,9 @@ package: ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Archite
 
 bench: build ## how fast and how large the functions are
 	@infra/local/bench
+
+faults: build ## break every call to AWS in every way, and see what comes of it; OPTIONS=--write writes docs/faults.md
+	@infra/local/faults $(OPTIONS)
 
 clean: down ## remove everything that was built
 	rm -rf target

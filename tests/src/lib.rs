@@ -4,10 +4,11 @@
 pub mod disk;
 mod faults;
 mod job;
+pub mod matrix;
 pub mod proxy;
 mod stack;
 
 pub use faults::Faults;
 pub use job::Job;
 pub use proxy::{Fault, Rule, RuleId, Sighting};
-pub use stack::{Queue, Stack, Upload, unique};
+pub use stack::{Queue, Stack, Upload, unique, variable};

@@ -2,6 +2,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     env,
     path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,7 @@ pub struct Stack {
     pub own_s3: aws_sdk_s3::Client,
     pub sfn: aws_sdk_sfn::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
+    region: String,
 }
 
 /// Jobs by the state of their slots.
@@ -57,19 +59,24 @@ pub fn variable(name: &str) -> String {
 
 impl Stack {
     pub async fn new() -> Self {
+        Self::in_region(&variable("USER_REGION")).await
+    }
+
+    /// The same for uploads into another region.
+    pub async fn in_region(region: &str) -> Self {
         let own = aws_config::load_defaults(BehaviorVersion::latest()).await;
         // The emulator takes an access key of twelve digits for that account's root.
         let user = own
             .to_builder()
-            .region(Region::new(variable("USER_REGION")))
+            .region(Region::new(region.to_owned()))
             .credentials_provider(aws_sdk_ec2::config::SharedCredentialsProvider::new(
                 Credentials::new(variable("USER_ACCOUNT"), "test", None, None, "tests"),
             ))
             .build();
-        Self::with(&own, &user)
+        Self::with(&own, &user, region)
     }
 
-    fn with(own: &SdkConfig, user: &SdkConfig) -> Self {
+    fn with(own: &SdkConfig, user: &SdkConfig, region: &str) -> Self {
         Self {
             http: Client::new(),
             url: variable("CLOUDUPLOAD_URL"),
@@ -78,7 +85,17 @@ impl Stack {
             own_s3: aws_sdk_s3::Client::new(own),
             sfn: aws_sdk_sfn::Client::new(own),
             dynamodb: aws_sdk_dynamodb::Client::new(own),
+            region: region.to_owned(),
         }
+    }
+
+    /// The bucket in the user's account.
+    pub fn bucket(&self) -> String {
+        format!(
+            "obs-cloudupload-{}-{}",
+            variable("USER_ACCOUNT"),
+            self.region
+        )
     }
 
     /// An upload of a file of a package and a user of its own, so that tests do not meet.
@@ -93,7 +110,7 @@ impl Stack {
             body: json!({
                 "arn": variable("USER_ROLE_ARN"),
                 "external_id": variable("USER_EXTERNAL_ID"),
-                "region": variable("USER_REGION"),
+                "region": self.region,
                 "ami_name": format!("{package} {}", unique()),
             }),
         }
@@ -175,14 +192,17 @@ impl Stack {
         answer.text().await.expect("the log is text")
     }
 
-    pub async fn kill(&self, id: &str) -> Job {
-        let answer = self
-            .http
+    pub async fn ask_to_kill(&self, id: &str) -> Response {
+        self.http
             .post(format!("{}/cloudupload/{id}?cmd=kill", self.url))
             .send()
             .await
-            .expect("the API answers");
-        job(answer).await
+            .expect("the API answers")
+    }
+
+    /// Kills the job, which has to be accepted.
+    pub async fn kill(&self, id: &str) -> Job {
+        job(self.ask_to_kill(id).await).await
     }
 
     /// The job, once `is_there` says so.
@@ -255,8 +275,8 @@ impl Stack {
         names.filter(|name| name.starts_with(&prefix)).collect()
     }
 
-    /// Lets the sweeper run, as its schedule does, and waits for what it started.
-    pub async fn sweep(&self) {
+    /// Lets the sweeper run, as its schedule does, and waits for what it started. Answers with what it answers.
+    pub async fn sweep(&self) -> Value {
         let url = format!(
             "{}/2015-03-31/functions/{}/invocations",
             variable("AWS_ENDPOINT_URL"),
@@ -289,6 +309,7 @@ impl Stack {
                 }
             }
         }
+        swept
     }
 
     /// Makes the job's record that much older.
@@ -448,12 +469,7 @@ impl Stack {
         }
         let staging = variable("STAGING_BUCKET");
         left.extend(in_bucket(&self.own_s3, &staging, &format!("job-{}/", job.id())).await);
-        let bucket = format!(
-            "obs-cloudupload-{}-{}",
-            variable("USER_ACCOUNT"),
-            variable("USER_REGION")
-        );
-        left.extend(in_bucket(&self.s3, &bucket, &format!("job-{}.raw", job.id())).await);
+        left.extend(in_bucket(&self.s3, &self.bucket(), &format!("job-{}.raw", job.id())).await);
         let tag = format!("/job-{}", job.id());
         let images = self
             .ec2
@@ -566,11 +582,15 @@ async fn job(answer: Response) -> Job {
     Job { xml }
 }
 
-/// Something that no other run of the tests has.
+/// Something that no other run of the tests has, and no other part of this one: microseconds since the epoch, later ones
+/// each time.
 pub fn unique() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since
-        .expect("the clock is past 1970")
-        .as_micros()
-        .to_string()
+    let now = since.expect("the clock is past 1970").as_micros() as u64;
+    let last = LAST.fetch_max(now, Ordering::SeqCst);
+    match last < now {
+        true => now.to_string(),
+        false => (LAST.fetch_add(1, Ordering::SeqCst) + 1).to_string(),
+    }
 }

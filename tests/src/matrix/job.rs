@@ -1,0 +1,233 @@
+//! A job while a call of its functions fails.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    bar::{self, MISSING},
+    bench::{Bench, STUCK, VHD},
+    cell::{Break, Cell, Column, Outcome},
+    way::Way,
+};
+use crate::{Fault, Job, Rule, RuleId, Stack, Upload};
+
+/// How long a job may take before nobody waits for it any more.
+const LOST: Duration = Duration::from_secs(400);
+
+/// Another job of the same user, which has the slot that the job waits for.
+struct Neighbour {
+    id: String,
+    hold: RuleId,
+}
+
+impl Bench {
+    pub async fn run_job(&self, cell: &Cell) -> Outcome {
+        if cell.way == Way::NewBucket {
+            let (stack, region) = self.take_region().await;
+            let mut upload = self.plain_upload();
+            upload.body["region"] = region.into();
+            let outcome = self.run_upload(cell, &stack, &upload).await;
+            self.give_region_back(region).await;
+            return outcome;
+        }
+        let upload = match (&cell.breaks, cell.way) {
+            (Break::Obs(_), _) => self.upload_of_own().await,
+            (_, Way::FixedVhd) => self.upload(VHD),
+            _ => self.plain_upload(),
+        };
+        self.run_upload(cell, &self.stack, &upload).await
+    }
+
+    async fn run_upload(&self, cell: &Cell, stack: &Stack, upload: &Upload) -> Outcome {
+        if let Break::Obs(fault) = cell.breaks {
+            self.stack.disturb(upload, fault.sidecar()).await;
+        }
+        let neighbour = match cell.way {
+            Way::Waits => Some(self.neighbour(upload).await),
+            _ => None,
+        };
+        let before = self.calls().await;
+        let began = Instant::now();
+        let id = self.stack.create(upload).await.id().to_owned();
+        let rule = match cell.breaks.rule(Some(&id)) {
+            Some(rule) => Some(self.faults.rule(rule).await),
+            None => None,
+        };
+        let mut outcome = Outcome::default();
+        if cell.way.killed_at().is_some() {
+            self.kill_on_its_way(cell.way, &id).await;
+        }
+        // What `finish` does about the slot comes when the neighbour is over, everything else before.
+        let (first, then) = match cell.breaks.is_by("finish") {
+            true => (neighbour.as_ref(), None),
+            false => (None, neighbour.as_ref()),
+        };
+        self.let_go(first, &id).await;
+        let killed = match cell.breaks.is_kill() {
+            true => {
+                self.kill_while_it_lasts(cell, &id, rule, &mut outcome)
+                    .await
+            }
+            false => None,
+        };
+        self.let_go(then, &id).await;
+        self.wait_for_the_end(cell, &id, rule, &mut outcome).await;
+        outcome.seconds = began.elapsed().as_secs_f64();
+        outcome.stopped = killed.as_ref().map(|(at, _)| at.elapsed().as_secs_f64());
+
+        outcome.made = self.calls_since(&before).await;
+
+        let job = self.last(&id).await;
+        outcome.end = job.state().to_owned();
+        outcome.reason = job.details().to_owned();
+        outcome.left = self.left(stack, &job).await;
+        outcome.left_for_good = self.left_for_good(stack, &job).await;
+        outcome.misses = bar::misses(cell, &outcome);
+        outcome.late = bar::late(cell, &outcome);
+        if let Break::Call { call, column, .. } = &cell.breaks
+            && *column == Column::Denied
+            && !outcome.left.is_empty()
+            && !bar::tells_denied(&self.stack.log(&id).await, call)
+        {
+            let untold = "its log does not say why something is left";
+            outcome.misses.push(untold.to_owned());
+        }
+        if let Some((_, answer)) = killed
+            && (answer.state(), answer.details()) != (job.state(), job.details())
+        {
+            outcome
+                .misses
+                .push(format!("the kill was answered by {answer:?}"));
+        }
+        if let Some(neighbour) = neighbour {
+            self.end_of(&neighbour, &mut outcome).await;
+        }
+        self.remove_ami(stack, &job).await;
+        outcome
+    }
+
+    async fn neighbour(&self, upload: &Upload) -> Neighbour {
+        let mut upload = upload.clone();
+        upload.body["ami_name"] = format!("{} beside", upload.user).into();
+        let id = self.stack.create(&upload).await.id().to_owned();
+        let hold = Rule {
+            job: Some(id.clone()),
+            function: Some("prepare".to_owned()),
+            ..Rule::new("sts:AssumeRole", Fault::Hold)
+        };
+        let hold = self.faults.rule(hold).await;
+        self.hits(hold, &id).await;
+        Neighbour { id, hold }
+    }
+
+    /// Lets the neighbour go on once the job waits for its slot.
+    async fn let_go(&self, neighbour: Option<&Neighbour>, id: &str) {
+        if let Some(neighbour) = neighbour {
+            self.waits(id).await;
+            self.faults.remove(neighbour.hold).await;
+        }
+    }
+
+    async fn end_of(&self, neighbour: &Neighbour, outcome: &mut Outcome) {
+        let began = Instant::now();
+        while self.runs(&neighbour.id).await && began.elapsed() < LOST {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let job = self.last(&neighbour.id).await;
+        if job.state() != "succeeded" {
+            outcome.misses.push(format!("the job beside it: {job:?}"));
+        }
+        let left = self.left_for_good(&self.stack, &job).await;
+        if !left.is_empty() {
+            outcome.misses.push(format!(
+                "left behind by the job beside it: {}",
+                left.join(", ")
+            ));
+        }
+        self.remove_ami(&self.stack, &job).await;
+    }
+
+    async fn kill_on_its_way(&self, way: Way, id: &str) {
+        let Some(place) = way.killed_at() else { return };
+        let hold = Rule {
+            job: Some(id.to_owned()),
+            function: Some(place.function.to_owned()),
+            skip: place.skip,
+            ..Rule::new(place.call, Fault::Hold)
+        };
+        let hold = self.faults.rule(hold).await;
+        if self.hits(hold, id).await {
+            self.stack.kill(id).await;
+        }
+        self.faults.remove(hold).await;
+    }
+
+    /// Kills the job while a call of it is held, or while OBS is silent. Answers when that was, and what the API said.
+    async fn kill_while_it_lasts(
+        &self,
+        cell: &Cell,
+        id: &str,
+        rule: Option<RuleId>,
+        outcome: &mut Outcome,
+    ) -> Option<(Instant, Job)> {
+        match rule {
+            Some(rule) => {
+                if !self.hits(rule, id).await {
+                    return None;
+                }
+                outcome.hits = 1;
+            }
+            None => {
+                let began = Instant::now();
+                while self.stack.job(id).await.state() != "receiving" && began.elapsed() < STUCK {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+        let killed = Instant::now();
+        let answer = self.stack.kill(id).await;
+        if let Some(rule) = rule
+            && !cell.breaks.lasts()
+        {
+            self.faults.remove(rule).await;
+        }
+        Some((killed, answer))
+    }
+
+    /// Until the job's execution is over. A permission that is missing is given back at the end, or some time after it was
+    /// missed, for a job that does not end without.
+    async fn wait_for_the_end(
+        &self,
+        cell: &Cell,
+        id: &str,
+        rule: Option<RuleId>,
+        outcome: &mut Outcome,
+    ) {
+        let denied = cell.breaks.column() == Some(Column::Denied);
+        let began = Instant::now();
+        let mut missed = None;
+        while self.runs(id).await && began.elapsed() < LOST {
+            if denied
+                && !outcome.given_back
+                && let Some(rule) = rule
+            {
+                outcome.hits = self.faults.hits(rule).await;
+                if outcome.hits > 0 {
+                    let since = *missed.get_or_insert_with(Instant::now);
+                    if since.elapsed() > Duration::from_secs(MISSING) {
+                        self.faults.remove(rule).await;
+                        outcome.given_back = true;
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        if let Some(rule) = rule
+            && !outcome.given_back
+        {
+            if !cell.breaks.is_kill() {
+                outcome.hits = self.faults.hits(rule).await;
+            }
+            self.faults.remove(rule).await;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What is left of a job, and the end of what works on it.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sfn::types::ExecutionStatus;
+
+use super::bench::Bench;
+use crate::{Job, Stack, stack::variable};
+
+/// Longer than any function lives, in seconds.
+const LATE: u64 = 1000;
+
+impl Bench {
+    /// Everything there is of a job in both accounts but a finished AMI and its snapshot, and what still works on it.
+    pub async fn left(&self, stack: &Stack, job: &Job) -> Vec<String> {
+        let mut left = stack.leftovers(job).await;
+        left.extend(self.running(job.id()).await);
+        left
+    }
+
+    /// The same once the sweeper has looked, a quarter of an hour later.
+    pub async fn left_for_good(&self, stack: &Stack, job: &Job) -> Vec<String> {
+        self.stack.age(job.id(), LATE).await;
+        self.stack.sweep().await;
+        // Another sweep, by the schedule, may have been first.
+        let began = Instant::now();
+        while !self.running(job.id()).await.is_empty() && began.elapsed() < Duration::from_secs(60)
+        {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let mut left = self.left(stack, job).await;
+        if self.stack.record(job.id()).await.contains_key("unfinished") {
+            left.push(format!("the mark of job {} as unfinished", job.id()));
+        }
+        left
+    }
+
+    /// The job's executions that run, its own and those that finish it.
+    pub async fn running(&self, id: &str) -> Vec<String> {
+        let all = self
+            .stack
+            .sfn
+            .list_executions()
+            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
+            .status_filter(ExecutionStatus::Running)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await;
+        let names = all
+            .expect("Step Functions answers")
+            .into_iter()
+            .map(|execution| execution.name);
+        let (own, finish) = (format!("job-{id}"), format!("job-{id}-finish-"));
+        names
+            .filter(|name| *name == own || name.starts_with(&finish))
+            .map(|name| format!("execution {name}"))
+            .collect()
+    }
+
+    /// Removes a finished AMI and its snapshot, which would otherwise fill the disk.
+    pub async fn remove_ami(&self, stack: &Stack, job: &Job) {
+        if job.state() != "succeeded" {
+            return;
+        }
+        let image = stack.image(job.details()).await;
+        let answer = stack.ec2.deregister_image().image_id(job.details());
+        answer.send().await.expect("an AMI is deregistered");
+        for snapshot in image
+            .block_device_mappings()
+            .iter()
+            .filter_map(|device| device.ebs()?.snapshot_id())
+        {
+            let answer = stack.ec2.delete_snapshot().snapshot_id(snapshot);
+            answer.send().await.expect("a snapshot is deleted");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The slots under many hands at once: calls that fail, and dispatchers that die on the way.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use cloudupload::{
+    dispatch::Dispatcher,
+    job::{Job, JobId, Order, State, TaskToken},
+    jobs::{Jobs, JobsError},
+    machine::Callbacks,
+    slots::{Limits, Slots, SlotsError, Waiter},
+};
+use serde_json::json;
+use tests::{Fault, Faults, Rule, unique, variable};
+use tokio::{task::JoinSet, time::sleep};
+
+/// Tables of their own, reached through the proxy.
+struct World {
+    jobs: Jobs,
+    slots: Slots,
+    slots_table: String,
+    callbacks: Callbacks,
+}
+
+impl World {
+    async fn new() -> Self {
+        let own = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let proxy = variable("FAULTS_URL");
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&own).endpoint_url(&proxy);
+        let states = aws_sdk_sfn::config::Builder::from(&own).endpoint_url(&proxy);
+        let (jobs_table, slots_table) =
+            (format!("jobs-{}", unique()), format!("slots-{}", unique()));
+        make_table(&own, &jobs_table, &[("id", ScalarAttributeType::S)]).await;
+        let keys = [
+            ("kind", ScalarAttributeType::S),
+            ("job", ScalarAttributeType::N),
+        ];
+        make_table(&own, &slots_table, &keys).await;
+        let jobs = Jobs::new(
+            aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            jobs_table,
+        );
+        Self {
+            slots: Slots::new(jobs.clone(), slots_table.clone()),
+            callbacks: Callbacks::new(aws_sdk_sfn::Client::from_conf(states.build())),
+            jobs,
+            slots_table,
+        }
+    }
+
+    fn dispatcher(&self, limits: Limits) -> Dispatcher {
+        Dispatcher {
+            slots: self.slots.clone(),
+            limits,
+            callbacks: self.callbacks.clone(),
+        }
+    }
+
+    /// A job that has been received.
+    async fn job(&self, user: &str) -> Job {
+        let job = self
+            .jobs
+            .create(order(user))
+            .await
+            .expect("a job is created");
+        for state in [State::Receiving, State::Scheduled] {
+            let advanced = self.jobs.advance(job.id, state, "").await;
+            advanced.expect("nobody else moves the job");
+        }
+        job
+    }
+
+    async fn wait(&self, job: &Job) {
+        let waiter = Waiter {
+            job: job.id,
+            user: job.order.user.clone(),
+            execution: job.id.execution_name(),
+            since: job.created,
+        };
+        let token = TaskToken(format!("token of job {}", job.id));
+        let placed = self.slots.wait(&waiter, &token).await;
+        placed.expect("the job is open");
+    }
+}
+
+async fn make_table(config: &SdkConfig, name: &str, keys: &[(&str, ScalarAttributeType)]) {
+    let mut table = aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for ((key, of), kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(*key)
+            .attribute_type(of.clone());
+        let element = KeySchemaElement::builder()
+            .attribute_name(*key)
+            .key_type(kind);
+        table = table
+            .attribute_definitions(attribute.build().expect("name and type are set"))
+            .key_schema(element.build().expect("name and type are set"));
+    }
+    table.send().await.expect("DynamoDB makes tables");
+}
+
+fn order(user: &str) -> Order {
+    let order = json!({
+        "user": user, "target": "ec2", "project": "Cloud:Images", "repository": "images", "package": "leap",
+        "arch": "x86_64", "filename": "leap.raw.xz", "size": 1,
+        "ec2": {
+            "role": "arn:aws:iam::111122223333:role/obs", "external_id": "id", "region": "us-east-1",
+            "ami_name": "leap",
+        },
+    });
+    serde_json::from_value(order).expect("this is an order")
+}
+
+/// Dispatches, and dies at some point of it as often as not.
+async fn dispatch_and_perhaps_die(dispatcher: &Dispatcher) {
+    let life = Duration::from_millis(fastrand::u64(1..200));
+    let _ = tokio::time::timeout(life, dispatcher.run()).await;
+}
+
+const LIMITS: Limits = Limits {
+    total: 4,
+    per_user: 2,
+};
+const JOBS: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_slot_is_granted_twice_and_none_is_lost() {
+    let world = Arc::new(World::new().await);
+    let faults = Faults::from_env();
+    let mut rules = Vec::new();
+    for (fault, skip) in [
+        (Fault::Throttle, 5),
+        (Fault::ServerError, 20),
+        (Fault::DropAnswer, 10),
+        (Fault::DropAnswer, 40),
+        (Fault::DropAnswer, 70),
+    ] {
+        let rule = Rule {
+            text: Some(world.slots_table.clone()),
+            skip,
+            times: Some(5),
+            ..Rule::new("dynamodb:TransactWriteItems", fault)
+        };
+        rules.push(faults.rule(rule).await);
+    }
+    let at_work = Arc::new(AtomicUsize::new(0));
+    let began = Arc::new(Mutex::new(BTreeMap::<JobId, usize>::new()));
+    let mut actors = JoinSet::new();
+    for number in 0..JOBS {
+        let (world, at_work, began) = (world.clone(), at_work.clone(), began.clone());
+        actors.spawn(async move {
+            let dispatcher = world.dispatcher(LIMITS);
+            let job = world.job(&format!("user{}", number % 5)).await;
+            world.wait(&job).await;
+            dispatch_and_perhaps_die(&dispatcher).await;
+            let refused = world.slots.begin(job.id, "").await;
+            if refused.is_err() {
+                // It has no slot yet, and cannot upload.
+                assert!(
+                    matches!(refused, Err(SlotsError::NotHeld(_))),
+                    "{refused:?}"
+                );
+                while let Err(error) = world.slots.begin(job.id, "").await {
+                    assert!(matches!(error, SlotsError::NotHeld(_)), "{error}");
+                    sleep(Duration::from_millis(fastrand::u64(50..150))).await;
+                }
+            }
+            assert!(at_work.fetch_add(1, Ordering::SeqCst) < LIMITS.total);
+            let early = world.slots.release(job.id).await;
+            assert!(matches!(early, Err(SlotsError::NotFinal(_))), "{early:?}");
+            *began.lock().expect("no panic").entry(job.id).or_default() += 1;
+            sleep(Duration::from_millis(fastrand::u64(1..50))).await;
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            world
+                .jobs
+                .fail(job.id, "over")
+                .await
+                .expect("the job is open");
+            world.slots.release(job.id).await.expect("the job is final");
+            dispatch_and_perhaps_die(&dispatcher).await;
+        });
+    }
+    // What a sweeper does, and a look at who holds what: consistent, so that it sees what is at one instant.
+    let watch = async {
+        let dispatcher = world.dispatcher(LIMITS);
+        loop {
+            let held = world.slots.held().await.expect("DynamoDB answers");
+            assert!(held.len() <= LIMITS.total, "{held:?}");
+            for holder in &held {
+                let of_user = held.iter().filter(|other| other.user == holder.user);
+                assert!(of_user.count() <= LIMITS.per_user, "{held:?}");
+            }
+            if fastrand::u8(0..10) == 0 {
+                dispatch_and_perhaps_die(&dispatcher).await;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        ended = actors.join_all() => assert_eq!(ended.len(), JOBS),
+        () = watch => {}
+    }
+    let began = began.lock().expect("no panic").clone();
+    assert_eq!(began.len(), JOBS);
+    assert!(began.values().all(|&times| times == 1), "{began:?}");
+    assert!(
+        world
+            .slots
+            .held()
+            .await
+            .expect("DynamoDB answers")
+            .is_empty()
+    );
+    let (waiting, _) = world.slots.waiting(None).await.expect("DynamoDB answers");
+    assert!(waiting.is_empty(), "{waiting:?}");
+    let mut hits = 0;
+    for rule in rules {
+        hits += faults.hits(rule).await;
+        faults.remove(rule).await;
+    }
+    assert_eq!(hits, 25, "every fault came to pass");
+}
+
+#[tokio::test]
+async fn slots_are_granted_in_the_order_of_numbers() {
+    let world = World::new().await;
+    let one = world.dispatcher(Limits {
+        total: 1,
+        per_user: 1,
+    });
+    let mut jobs = Vec::new();
+    for user in ["tom", "tim", "tom", "tam", "tim"] {
+        jobs.push(world.job(user).await);
+    }
+    let in_order: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+    fastrand::shuffle(&mut jobs);
+    for job in &jobs {
+        world.wait(job).await;
+    }
+    let mut granted = Vec::new();
+    while granted.len() < jobs.len() {
+        let held = one.run().await.expect("DynamoDB answers");
+        let [holder] = &held[..] else {
+            panic!("one slot, one holder: {held:?}");
+        };
+        assert_eq!(holder.execution, holder.job.execution_name());
+        granted.push(holder.job);
+        world
+            .jobs
+            .fail(holder.job, "over")
+            .await
+            .expect("the job is open");
+        world
+            .slots
+            .release(holder.job)
+            .await
+            .expect("the job is final");
+    }
+    assert_eq!(granted, in_order);
+}
+
+#[tokio::test]
+async fn a_job_that_ended_while_it_waited_gets_no_slot() {
+    let world = World::new().await;
+    let dispatcher = world.dispatcher(LIMITS);
+    let (gone, next) = (world.job("tom").await, world.job("tom").await);
+    world.wait(&gone).await;
+    world.wait(&next).await;
+    world
+        .jobs
+        .fail(gone.id, Job::KILLED)
+        .await
+        .expect("the job is open");
+    let held = dispatcher.run().await.expect("DynamoDB answers");
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].job, next.id);
+    let refused = world.slots.begin(gone.id, "").await;
+    assert!(
+        matches!(&refused, Err(SlotsError::Jobs(JobsError::Moved(job))) if job.details == "killed"),
+        "{refused:?}"
+    );
+    // A step that runs twice, with another token, keeps what the job has.
+    let waiter = Waiter {
+        job: next.id,
+        user: next.order.user.clone(),
+        execution: next.id.execution_name(),
+        since: 1,
+    };
+    let token = TaskToken("another".to_owned());
+    let placed = world
+        .slots
+        .wait(&waiter, &token)
+        .await
+        .expect("the job is open");
+    assert_eq!(placed, cloudupload::slots::Place::Held);
+    let job = world.jobs.get(next.id).await.expect("the job is there");
+    assert_eq!(job.token, Some(token));
+}
