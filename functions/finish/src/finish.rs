@@ -38,9 +38,10 @@ impl Finishing {
             job => job?,
         };
         let log = self.tools.journal.of(id);
-        let (job, cleaned) = match (job.state.is_final(), &error, &job.work.image) {
-            (true, ..) => (job, None),
-            (false, None, Some(image)) => {
+        let (job, cleaned) = match (job.state.is_final(), &job.work.image) {
+            (true, _) => (job, None),
+            // Whatever went wrong since, the AMI is there, and nobody has to make it again.
+            (false, Some(image)) => {
                 // Whoever sees `succeeded` finds the AMI, its snapshot, the whole log, and nothing else.
                 let outcome = self.clean_up.run(&job, Keep::Ami, &log).await;
                 match self.succeed(&job, image, &log).await? {
@@ -49,9 +50,10 @@ impl Finishing {
                 }
             }
             // Final before the clean-up, so that nothing that still runs makes anything new.
-            (false, Some(error), _) => (self.fail(&job, error, &log).await?, None),
-            (false, None, None) => {
-                let error = Caught::because("the workflow came to its end without an AMI");
+            (false, None) => {
+                let error = error.unwrap_or_else(|| {
+                    Caught::because("the workflow came to its end without an AMI")
+                });
                 (self.fail(&job, &error, &log).await?, None)
             }
         };
