@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     aws::{self, Failure},
     job::{JobId, TaskToken},
-    workflow::{Finish, Step, StepError},
+    workflow::{Caught, Finish, Step, StepError},
 };
 
 /// The state machine that uploads images.
@@ -20,12 +20,16 @@ pub struct UploadMachine {
 }
 
 /// How a job's execution stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Execution {
     /// There is none, or it ended more than 90 days ago (Step Functions developer guide, "Quotas").
     Missing,
     Running,
-    Over(Ending),
+    Over {
+        ending: Ending,
+        /// What it failed with, where it says so.
+        error: Option<Caught>,
+    },
 }
 
 /// How an execution ended.
@@ -91,13 +95,16 @@ impl UploadMachine {
         let Some(answer) = aws::unless(&["ExecutionDoesNotExist"], answer)? else {
             return Ok(Execution::Missing);
         };
-        Ok(match answer.status {
-            ExecutionStatus::Succeeded => Execution::Over(Ending::Succeeded),
-            ExecutionStatus::Failed => Execution::Over(Ending::Failed),
-            ExecutionStatus::TimedOut => Execution::Over(Ending::TimedOut),
-            ExecutionStatus::Aborted => Execution::Over(Ending::Aborted),
-            _ => Execution::Running,
-        })
+        let ending = match answer.status {
+            ExecutionStatus::Succeeded => Ending::Succeeded,
+            ExecutionStatus::Failed => Ending::Failed,
+            ExecutionStatus::TimedOut => Ending::TimedOut,
+            ExecutionStatus::Aborted => Ending::Aborted,
+            _ => return Ok(Execution::Running),
+        };
+        let cause = answer.cause.unwrap_or_default();
+        let error = answer.error.map(|error| Caught { error, cause });
+        Ok(Execution::Over { ending, error })
     }
 
     /// The jobs that have a running execution, of their own or one that finishes them. One that was started a moment ago may be missing (API reference,
@@ -120,7 +127,7 @@ impl UploadMachine {
             .collect())
     }
 
-    /// Stops an execution that no job stands behind.
+    /// Stops an execution that no job stands behind. One that ended by itself meanwhile is no error.
     pub async fn stop(&self, job: JobId, cause: &str) -> Result<(), Failure> {
         let answer = self
             .client
@@ -131,7 +138,7 @@ impl UploadMachine {
             .send()
             .await
             .map_err(Failure::of("states:StopExecution"));
-        aws::unless(&["ExecutionDoesNotExist"], answer).map(drop)
+        aws::unless(&["ExecutionDoesNotExist", "ValidationException"], answer).map(drop)
     }
 
     fn execution_arn(&self, job: JobId) -> String {

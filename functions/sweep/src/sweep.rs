@@ -8,7 +8,7 @@ use cloudupload::{
     jobs::{self, Jobs, JobsError},
     machine::{Execution, UploadMachine},
     slots::SlotsError,
-    workflow::{Caught, Finish, StepError},
+    workflow::{Finish, StepError},
 };
 use lambda_runtime::tracing;
 use serde::{Deserialize, Serialize};
@@ -143,10 +143,10 @@ impl Sweeping {
                 self.dispatcher.callbacks.give_up(&token).await?;
                 swept.woken.push(job.id);
             }
-            Verdict::Finish(reason) => {
+            Verdict::Finish(error) => {
                 let finish = Finish {
                     job: job.id,
-                    error: Some(Caught::because(reason)),
+                    error: Some(error),
                 };
                 self.machine.start_finish(&finish, now).await?;
                 swept.finished.push(job.id);

@@ -2,7 +2,8 @@
 
 use cloudupload::{
     job::{Job, LATE_WRITERS, TaskToken},
-    machine::Execution,
+    machine::{Ending, Execution},
+    workflow::Caught,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum Verdict {
     /// Its execution waits, although the job is final: whoever killed it did not come to tell it.
     Wake(TaskToken),
     /// Nothing works on it: it has to be finished, for this reason if it is still open.
-    Finish(&'static str),
+    Finish(Caught),
 }
 
 /// Seconds that a create call may take from the record to the execution, with room: API Gateway gives up after 30 s. Its
@@ -30,8 +31,12 @@ pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
         return match execution {
             Execution::Running => Verdict::Fine,
             Execution::Missing if now < job.created + STARTS_WITHIN => Verdict::Fine,
-            Execution::Missing => Verdict::Finish("the upload was not started: ask for it again"),
-            Execution::Over(ending) => Verdict::Finish(ending.reason()),
+            Execution::Missing => finish("the upload was not started: ask for it again"),
+            Execution::Over {
+                ending: Ending::Failed,
+                error: Some(error),
+            } => Verdict::Finish(error),
+            Execution::Over { ending, .. } => finish(ending.reason()),
         };
     }
     let ended = job.ended.unwrap_or(job.created);
@@ -43,8 +48,12 @@ pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
         (_, Some(cleaned), _) if now < next_look(ended, cleaned.at, cleaned.complete) => {
             Verdict::Fine
         }
-        _ => Verdict::Finish("the job is final"),
+        _ => finish("the job is final"),
     }
+}
+
+fn finish(reason: &str) -> Verdict {
+    Verdict::Finish(Caught::because(reason))
 }
 
 fn next_look(ended: u64, cleaned: u64, complete: bool) -> u64 {
@@ -56,10 +65,7 @@ fn next_look(ended: u64, cleaned: u64, complete: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::{
-        job::{CLEAN_UP_BUDGET, CleanUp, State},
-        machine::Ending,
-    };
+    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUp, State};
     use serde_json::json;
 
     use super::*;
@@ -91,13 +97,22 @@ mod tests {
         }
     }
 
-    const OVER: [Execution; 5] = [
-        Execution::Missing,
-        Execution::Over(Ending::Succeeded),
-        Execution::Over(Ending::Failed),
-        Execution::Over(Ending::TimedOut),
-        Execution::Over(Ending::Aborted),
-    ];
+    fn over(ending: Ending) -> Execution {
+        Execution::Over {
+            ending,
+            error: None,
+        }
+    }
+
+    fn gone() -> [Execution; 5] {
+        [
+            Execution::Missing,
+            over(Ending::Succeeded),
+            over(Ending::Failed),
+            over(Ending::TimedOut),
+            over(Ending::Aborted),
+        ]
+    }
 
     #[track_caller]
     fn assert_finish(job: &Job, execution: Execution, now: u64) {
@@ -127,10 +142,32 @@ mod tests {
     #[test]
     fn an_open_job_whose_execution_died_is_finished_at_once() {
         for state in State::OPEN {
-            for execution in &OVER[1..] {
-                assert_finish(&job(state), *execution, CREATED);
+            for execution in gone().into_iter().skip(1) {
+                assert_finish(&job(state), execution, CREATED);
             }
         }
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_execution() {
+        let reason = |execution| match verdict(&job(State::Uploading), execution, CREATED) {
+            Verdict::Finish(caught) => caught.reason(),
+            verdict => panic!("{verdict:?}"),
+        };
+        assert_eq!(
+            reason(over(Ending::Aborted)),
+            "the workflow was stopped by hand"
+        );
+        let denied = Caught {
+            error: "JobFailed".to_owned(),
+            cause: r#"{"errorType": "JobFailed", "errorMessage": "dynamodb:GetItem failed"}"#
+                .to_owned(),
+        };
+        let execution = Execution::Over {
+            ending: Ending::Failed,
+            error: Some(denied),
+        };
+        assert_eq!(reason(execution), "dynamodb:GetItem failed");
     }
 
     #[test]
@@ -148,9 +185,9 @@ mod tests {
     #[test]
     fn a_final_job_that_nobody_cleans_up_is_finished() {
         for state in State::FINAL {
-            for execution in OVER {
+            for execution in gone() {
                 let now = ENDED + FOLLOWS_WITHIN;
-                assert_fine(&ended(state, None), execution, now - 1);
+                assert_fine(&ended(state, None), execution.clone(), now - 1);
                 assert_finish(&ended(state, None), execution, now);
             }
         }
@@ -159,8 +196,8 @@ mod tests {
     #[test]
     fn a_failure_gets_its_second_look_when_nothing_of_it_can_still_run() {
         let job = ended(State::Failed, Some((ENDED + 1, true)));
-        for execution in OVER {
-            assert_fine(&job, execution, ENDED + LATE_WRITERS - 1);
+        for execution in gone() {
+            assert_fine(&job, execution.clone(), ENDED + LATE_WRITERS - 1);
             assert_finish(&job, execution, ENDED + LATE_WRITERS);
         }
     }
@@ -175,9 +212,9 @@ mod tests {
             if job.is_settled() {
                 break;
             }
-            assert_fine(&job, OVER[2], at + AGAIN.0 - 1);
+            assert_fine(&job, over(Ending::Failed), at + AGAIN.0 - 1);
             let next = at + (at - ENDED).clamp(AGAIN.0, AGAIN.1);
-            assert_finish(&job, OVER[2], next);
+            assert_finish(&job, over(Ending::Failed), next);
             (at, looks) = (next, looks + 1);
         }
         assert!(at - ENDED >= CLEAN_UP_BUDGET);
