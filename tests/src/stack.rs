@@ -26,7 +26,8 @@ pub struct Stack {
     pub own_s3: aws_sdk_s3::Client,
     pub sfn: aws_sdk_sfn::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
-    region: String,
+    /// The region of the uploads.
+    pub region: String,
 }
 
 /// Jobs by the state of their slots.

@@ -31,11 +31,8 @@ const JOB: f64 = 60.0;
 /// Seconds after which API Gateway gives up.
 const ANSWER: f64 = 29.0;
 
-/// The longest pause of the workflow between two tries of `finish`, in seconds.
-const FINISH_AGAIN: f64 = 120.0;
-
-/// Seconds for which a permission is missing, at the most: then the operator gives it back.
-pub const MISSING: u64 = 20;
+/// Seconds from one sweep to the next, and what it starts.
+const SWEEP: f64 = 75.0;
 
 /// Whether an AWS refusal for want of a permission is told in the words of one.
 pub fn tells_denied(reason: &str, call: &str) -> bool {
@@ -66,7 +63,7 @@ fn end(cell: &Cell) -> End<'_> {
             // A log that cannot be written is no reason to fail, and a wait that a kill cannot end has an end.
             (Column::Denied, _) if cell.way != Way::Swept && is_dispensable(cell.way, call) => own,
             (Column::Denied, End::Answered) => End::Refused,
-            // It is tried again until the permission is back.
+            // The sweeper goes on with it once the permission is back.
             (Column::Denied, _) if function == "finish" => own,
             (Column::Denied, _) => End::Denied(call),
             _ => own,
@@ -101,7 +98,7 @@ fn budget(cell: &Cell) -> f64 {
             // As long as `cloudupload::aws` waits for an answer.
             Column::Timeout if call.starts_with("s3:") => 60.0,
             Column::Timeout => 15.0,
-            Column::Denied if function == "finish" => MISSING as f64 + FINISH_AGAIN,
+            Column::Denied if function == "finish" => SWEEP,
             _ => 0.0,
         },
         // As long as `cloudupload::obs` waits for the next byte.

@@ -138,12 +138,12 @@ impl Bench {
         false
     }
 
-    /// The job once it is final, or as it stands when that takes too long.
+    /// The job once it is final, by the next sweep at the latest, or as it stands then.
     pub async fn last(&self, id: &str) -> Job {
         let began = Instant::now();
         loop {
             let job = self.stack.job(id).await;
-            if job.is_final() || began.elapsed() > STUCK {
+            if job.is_final() || began.elapsed() > 2 * STUCK {
                 return job;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -59,12 +59,10 @@ pub struct Outcome {
     pub reason: String,
     /// How often the fault hit.
     pub hits: u32,
-    /// Seconds from the creation of the job to the end of its execution, or until the answer.
+    /// Seconds from the creation of the job until it is final and nothing works on it, or until the answer.
     pub seconds: f64,
     /// Seconds from the kill to the end of the execution, where the job was killed.
     pub stopped: Option<f64>,
-    /// Whether the job was still open when the permission was given back.
-    pub given_back: bool,
     /// What was left at the end.
     pub left: Vec<String>,
     /// What was left after the sweeper had looked.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    bar::{self, MISSING},
+    bar,
     bench::{Bench, STUCK, VHD},
     cell::{Break, Cell, Column, Outcome},
     way::Way,
@@ -71,12 +71,12 @@ impl Bench {
         };
         self.let_go(then, &id).await;
         self.wait_for_the_end(cell, &id, rule, &mut outcome).await;
-        outcome.seconds = began.elapsed().as_secs_f64();
         outcome.stopped = killed.as_ref().map(|(at, _)| at.elapsed().as_secs_f64());
-
-        outcome.made = self.calls_since(&before).await;
-
+        // Where its own execution failed, it is another one that makes it final and cleans up.
         let job = self.last(&id).await;
+        self.quiet(&id).await;
+        outcome.seconds = began.elapsed().as_secs_f64();
+        outcome.made = self.calls_since(&before).await;
         outcome.end = job.state().to_owned();
         outcome.reason = job.details().to_owned();
         outcome.left = self.left(stack, &job).await;
@@ -101,7 +101,7 @@ impl Bench {
         if let Some(neighbour) = neighbour {
             self.end_of(&neighbour, &mut outcome).await;
         }
-        self.remove_ami(stack, &job).await;
+        self.take_ami(stack, &job, &mut outcome).await;
         outcome
     }
 
@@ -143,7 +143,7 @@ impl Bench {
                 left.join(", ")
             ));
         }
-        self.remove_ami(&self.stack, &job).await;
+        self.take_ami(&self.stack, &job, outcome).await;
     }
 
     async fn kill_on_its_way(&self, way: Way, id: &str) {
@@ -193,8 +193,7 @@ impl Bench {
         Some((killed, answer))
     }
 
-    /// Until the job's execution is over. A permission that is missing is given back at the end, or some time after it was
-    /// missed, for a job that does not end without.
+    /// Until the job's own execution is over. Whoever took a permission away gives it back then.
     async fn wait_for_the_end(
         &self,
         cell: &Cell,
@@ -202,28 +201,11 @@ impl Bench {
         rule: Option<RuleId>,
         outcome: &mut Outcome,
     ) {
-        let denied = cell.breaks.column() == Some(Column::Denied);
         let began = Instant::now();
-        let mut missed = None;
         while self.runs(id).await && began.elapsed() < LOST {
-            if denied
-                && !outcome.given_back
-                && let Some(rule) = rule
-            {
-                outcome.hits = self.faults.hits(rule).await;
-                if outcome.hits > 0 {
-                    let since = *missed.get_or_insert_with(Instant::now);
-                    if since.elapsed() > Duration::from_secs(MISSING) {
-                        self.faults.remove(rule).await;
-                        outcome.given_back = true;
-                    }
-                }
-            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        if let Some(rule) = rule
-            && !outcome.given_back
-        {
+        if let Some(rule) = rule {
             if !cell.breaks.is_kill() {
                 outcome.hits = self.faults.hits(rule).await;
             }

@@ -98,6 +98,7 @@ impl Bench {
             .rule(Rule {
                 function: Some("receive".to_owned()),
                 text: Some(stray.to_string()),
+                times: None,
                 ..Rule::new("dynamodb:UpdateItem", Fault::Hold)
             })
             .await;

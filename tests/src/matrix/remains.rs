@@ -1,11 +1,18 @@
 //! What is left of a job, and the end of what works on it.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_sfn::types::ExecutionStatus;
+use tokio::fs;
 
-use super::bench::Bench;
-use crate::{Job, Stack, stack::variable};
+use super::{
+    bench::{Bench, STUCK},
+    cell::Outcome,
+};
+use crate::{Job, Stack, disk, stack::variable};
 
 /// Longer than any function lives, in seconds.
 const LATE: u64 = 1000;
@@ -23,16 +30,20 @@ impl Bench {
         self.stack.age(job.id(), LATE).await;
         self.stack.sweep().await;
         // Another sweep, by the schedule, may have been first.
-        let began = Instant::now();
-        while !self.running(job.id()).await.is_empty() && began.elapsed() < Duration::from_secs(60)
-        {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        self.quiet(job.id()).await;
         let mut left = self.left(stack, job).await;
         if self.stack.record(job.id()).await.contains_key("unfinished") {
             left.push(format!("the mark of job {} as unfinished", job.id()));
         }
         left
+    }
+
+    /// Until nothing works on the job any more.
+    pub async fn quiet(&self, id: &str) {
+        let began = Instant::now();
+        while !self.running(id).await.is_empty() && began.elapsed() < STUCK {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// The job's executions that run, its own and those that finish it.
@@ -59,19 +70,29 @@ impl Bench {
             .collect()
     }
 
-    /// Removes a finished AMI and its snapshot, which would otherwise fill the disk.
-    pub async fn remove_ami(&self, stack: &Stack, job: &Job) {
+    /// Looks whether a finished AMI is the disk, and removes it with its snapshot, as it would fill this machine's disk.
+    pub async fn take_ami(&self, stack: &Stack, job: &Job, outcome: &mut Outcome) {
         if job.state() != "succeeded" {
             return;
         }
         let image = stack.image(job.details()).await;
         let answer = stack.ec2.deregister_image().image_id(job.details());
         answer.send().await.expect("an AMI is deregistered");
-        for snapshot in image
-            .block_device_mappings()
+        let devices = image.block_device_mappings().iter();
+        for snapshot in devices.filter_map(|device| device.ebs()?.snapshot_id()) {
+            let file: PathBuf = [
+                &variable("SNAPSHOTS"),
+                &variable("USER_ACCOUNT"),
+                &stack.region,
+                &format!("{snapshot}.raw"),
+            ]
             .iter()
-            .filter_map(|device| device.ebs()?.snapshot_id())
-        {
+            .collect();
+            let bytes = fs::read(file).await.expect("a snapshot has bytes");
+            if !bytes.starts_with(&disk::disk().await.raw) {
+                let other = format!("{} is not the disk", job.details());
+                outcome.misses.push(other);
+            }
             let answer = stack.ec2.delete_snapshot().snapshot_id(snapshot);
             answer.send().await.expect("a snapshot is deleted");
         }

@@ -34,8 +34,8 @@ const TABLES: [Table; 4] = [
     Table {
         title: "A job that is to succeed",
         about: "\
-Seconds from the create call to the end of the execution. Where the job is killed while the call is under way, they are
-those from the kill to the end.",
+Seconds from the create call until the job is final and nothing works on it. Where the job is killed while the call is
+under way, they are those from the kill to the end of its execution.",
         has: |way| !way.is_exclusive() && way.killed_at().is_none(),
         columns: &Column::ALL,
     },
@@ -59,7 +59,7 @@ A job that a failed create call leaves is ended by the sweeper.",
         title: "The sweeper",
         about: "\
 At once: a job without an execution, a killed job whose execution waits and was not told, an execution without a job, and
-slots of jobs that do not exist. \"500\" is a sweep that failed; the next one has to put everything in order.",
+slots of jobs that do not exist. 500 is a sweep that failed; the next one has to put everything in order.",
         has: |way| way == Way::Swept,
         columns: Column::OF_FUNCTIONS,
     },
@@ -171,7 +171,7 @@ impl Report {
             } = outcome;
             let _ = writeln!(
                 page,
-                "| {} | {end} | {seconds:.0} | {} |",
+                "| {} | {end} | {seconds:.1} | {} |",
                 cell.way,
                 left.len()
             );
@@ -248,7 +248,8 @@ impl Report {
                     },
                 };
                 let outcome = self.cells.iter().find(|(of, _)| *of == cell);
-                let shown = outcome.map_or_else(|| "—".to_owned(), |(_, outcome)| shown(outcome));
+                let shown =
+                    outcome.map_or_else(|| "—".to_owned(), |(_, outcome)| shown(*way, outcome));
                 let _ = write!(text, " {shown} |");
             }
             text.push('\n');
@@ -308,22 +309,15 @@ fn section(page: &mut String, title: &str, about: &str) {
     let _ = write!(page, "\n## {title}\n\n{about}\n\n");
 }
 
-fn shown(outcome: &Outcome) -> String {
-    let Outcome {
-        end,
-        left,
-        given_back,
-        ..
-    } = outcome;
+fn shown(way: Way, outcome: &Outcome) -> String {
+    let Outcome { end, left, .. } = outcome;
     let mut text = match outcome.stopped {
         Some(stopped) if outcome.reason == "killed" => format!("killed {stopped:.1} s"),
+        _ if way.is_exclusive() => format!("{end} {:.1} s", outcome.seconds),
         _ => format!("{end} {:.0} s", outcome.seconds),
     };
-    if *given_back {
-        text.push_str(" ¹");
-    }
     if !left.is_empty() {
-        text.push_str(" ²");
+        text.push_str(" *");
     }
     match outcome.missed().as_slice() {
         [] => text,
@@ -364,36 +358,37 @@ fn today() -> String {
 const HEAD: &str = "\
 # What goes wrong, and what comes of it
 
-Written by `make faults` on DATE, from one run on one machine. Every call that a function makes to AWS was broken in every
-way that calls break, one at a time, by a proxy between the functions and the emulated AWS (`tests/src/proxy`). Which calls
-there are was recorded from undisturbed runs, so that none is left out.
+Written by `make faults OPTIONS=--write` on DATE, from one run on one machine. Every call that a function makes to AWS was
+broken in every way that calls break, one at a time, by a proxy between the functions and the emulated AWS
+(`tests/src/proxy`). Which calls there are was recorded from undisturbed runs, so that none is left out.
 
 This is about functions, workflow and template on an emulator. It says nothing about real AWS: not how often calls fail
 there, nor whether they fail in these ways.
 
 - **throttled once**, **5xx once**: the first such call is refused, in the words of the service.
 - **timeout once**: the first such call takes effect, and its answer never comes.
-- **denied always**: every such call is refused for want of a permission. It is given back when the job is over, or
-  20 s after it was first missed.
+- **denied always**: every such call is refused for want of a permission. It is given back when the job's execution is
+  over.
 - **function killed**: the function's process gets a SIGKILL; the call takes effect, its answer is not seen.
 - **job killed**: `cmd=kill` comes while the call is under way. Calls of a step to S3, EC2 and STS do not come back then;
   others do, once the kill is answered.
 
 The image has 48 MiB, its import takes 4 s. Some jobs run at a time, each of a user of its own.
-¹ after the permission was given back; ² something was left until the sweeper came.
+With a `*`, something was left until the sweeper came.
 
 ## The bar
 
 - Every job ends. With a call that fails once it ends as if nothing had been. Without a permission it fails, and `details`
-  names the call and AWS's code; but a log that cannot be written fails no job, and `finish` goes on trying.
+  names the call and AWS's code; but a log that cannot be written fails no job, and what `finish` may not do is done once
+  it may, by the sweeper. A job that succeeds has an AMI with the bytes of the disk.
 - A killed job is `failed`, `killed` at once, and nothing of it runs 10 s later.
 - Whoever gets an error from the API may simply ask again.
 - Nothing is left in either account but finished AMIs and their snapshots: no object, no unfinished upload, no snapshot, AMI
   or import task, no slot, no place in the queue, no execution, no mark of an unfinished job. This is counted after a sweep
   a quarter of an hour later (the records are made older by that time); what was there before is counted too.
 - No run takes longer than its budget: 60 s, and as long as the function waits for an answer that does not come (60 s for
-  S3, 15 s for others), or for the next byte of OBS (30 s). Without a permission of `finish` it is 140 s more: 20 s until it
-  is back, and 120 s until the workflow tries again at the latest. A request to the API has 29 s.
+  S3, 15 s for others), or for the next byte of OBS (30 s). Without a permission of `finish` it is 75 s more, until a
+  sweep. A request to the API has 29 s.
 
 ## In short
 
@@ -428,9 +423,10 @@ const ELSEWHERE: &str = "
 | the workflow as a whole has an end | it takes seven days | the emulator's `test_states_runs.py`; verdicts in `functions/sweep` |
 | an execution that is stopped by hand, or that there is no job for | no call fails | `tests/tests/sweeps.rs` |
 | no slot is granted twice, whoever dies | it takes many jobs at once | `tests/tests/slots.rs`, `tests/tests/dispatch.rs` |
-| a file is received by several calls of `receive` | it takes 15 minutes | unit tests in `functions/receive` |
+| a `receive` whose time is up is called again | it takes 15 minutes | nowhere; that the next one goes on where one died is in the first table |
+| several slices at a time | the image would need 1 GiB | `make demo`, without faults |
 | buckets expire what is forgotten | the emulator stores lifecycles and applies none | nowhere |
-| a throttled function is called again | the emulator does not throttle functions | nowhere: the workflow retries `States.ALL` |
+| a throttled function is called again | it is Lambda that throttles, no call of a function | the emulator's `test_states_tasks.py` |
 | lists and indexes that are behind | the emulator's never are | times in `functions/sweep/src/verdict.rs`, by unit tests |
 ";
 
