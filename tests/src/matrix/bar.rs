@@ -40,6 +40,19 @@ pub fn tells_denied(reason: &str, call: &str) -> bool {
     reason.contains(call) && codes.iter().any(|code| reason.contains(code))
 }
 
+/// The call of which the job's log has to tell if something is left. Without its record, `finish` knows of nothing, and the
+/// next try is soon.
+pub fn has_to_be_told(cell: &Cell) -> Option<&str> {
+    match &cell.breaks {
+        Break::Call {
+            call,
+            column: Column::Denied,
+            ..
+        } if !call.starts_with("dynamodb:") => Some(call),
+        _ => None,
+    }
+}
+
 fn end(cell: &Cell) -> End<'_> {
     let own = match cell.way {
         Way::Asked(_) | Way::Swept => End::Answered,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     bar,
     bench::{Bench, STUCK, VHD},
-    cell::{Break, Cell, Column, Outcome},
+    cell::{Break, Cell, Outcome},
     way::Way,
 };
 use crate::{Fault, Job, Rule, RuleId, Stack, Upload};
@@ -83,9 +83,8 @@ impl Bench {
         outcome.left_for_good = self.left_for_good(stack, &job).await;
         outcome.misses = bar::misses(cell, &outcome);
         outcome.late = bar::late(cell, &outcome);
-        if let Break::Call { call, column, .. } = &cell.breaks
-            && *column == Column::Denied
-            && !outcome.left.is_empty()
+        if !outcome.left.is_empty()
+            && let Some(call) = bar::has_to_be_told(cell)
             && !bar::tells_denied(&self.stack.log(&id).await, call)
         {
             let untold = "its log does not say why something is left";
