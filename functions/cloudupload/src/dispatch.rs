@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    aws::Failure,
     job::JobId,
     jobs::{self, JobsError},
     machine::Callbacks,
@@ -85,14 +84,13 @@ impl Dispatcher {
 
     /// Tells the job's execution that it may go on.
     pub async fn tell(&self, id: JobId) -> Result<(), SlotsError> {
-        match self.slots.jobs.get(id).await {
-            Ok(job) if job.state.is_final() => Ok(()),
-            Ok(job) => match job.token {
-                Some(token) => self.callbacks.go_on(&token).await.map_err(Failure::into),
-                None => Ok(()),
-            },
-            Err(JobsError::NoSuchJob(_)) => Ok(()),
-            Err(error) => Err(error.into()),
+        let job = match self.slots.jobs.get(id).await {
+            Err(JobsError::NoSuchJob(_)) => return Ok(()),
+            job => job?,
+        };
+        match job.token {
+            Some(token) if !job.state.is_final() => Ok(self.callbacks.go_on(&token).await?),
+            _ => Ok(()),
         }
     }
 

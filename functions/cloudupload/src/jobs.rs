@@ -369,7 +369,7 @@ impl Jobs {
             };
             match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    return Err(moved(id, refused.item().cloned())?);
+                    return Err(moved(id, refused.item().cloned()));
                 }
                 Some(UpdateItemError::TransactionConflictException(_))
                     if tried < CONFLICT_TRIES =>
@@ -390,11 +390,12 @@ pub(crate) async fn pause(tried: u32) {
 }
 
 /// What to tell of a condition that the record, as it is, does not meet.
-pub(crate) fn moved(id: JobId, item: Option<Item>) -> Result<JobsError, JobsError> {
-    Ok(match item {
-        Some(item) => JobsError::Moved(Box::new(read(item)?)),
+pub(crate) fn moved(id: JobId, item: Option<Item>) -> JobsError {
+    match item.map(read) {
+        Some(Ok(job)) => JobsError::Moved(Box::new(job)),
+        Some(Err(unreadable)) => unreadable,
         None => JobsError::NoSuchJob(id),
-    })
+    }
 }
 
 /// An update expression in the making, with placeholders for every name: many of ours are reserved words.

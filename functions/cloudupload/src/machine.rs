@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_sfn::{Client, types::ExecutionStatus};
-
 use serde::Serialize;
 
 use crate::{
@@ -107,8 +106,8 @@ impl UploadMachine {
         Ok(Execution::Over { ending, error })
     }
 
-    /// The jobs that have a running execution, of their own or one that finishes them. One that was started a moment ago may be missing (API reference,
-    /// ListExecutions: "eventually consistent").
+    /// The jobs that have a running execution, of their own or one that finishes them. One that was started a moment ago
+    /// may be missing (API reference, ListExecutions: "eventually consistent").
     pub async fn running(&self) -> Result<BTreeSet<JobId>, Failure> {
         let executions = self
             .client

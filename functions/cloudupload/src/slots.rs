@@ -178,7 +178,7 @@ impl Slots {
             .await;
         match answer {
             Err(Refusal::Conditions(reasons)) if reasons.failed(0) => {
-                Err(jobs::moved(id, reasons.item(0))?.into())
+                Err(jobs::moved(id, reasons.item(0)).into())
             }
             Err(Refusal::Conditions(reasons)) if reasons.failed(2) => {
                 self.jobs.set_token(id, token).await?;
@@ -333,7 +333,7 @@ impl Slots {
             .await;
         match answer {
             Err(Refusal::Conditions(reasons)) if reasons.failed(0) => {
-                Err(jobs::moved(id, reasons.item(0))?.into())
+                Err(jobs::moved(id, reasons.item(0)).into())
             }
             Err(Refusal::Conditions(_)) => Err(SlotsError::NotHeld(id)),
             answer => Ok(answer?),

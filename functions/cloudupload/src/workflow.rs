@@ -282,20 +282,26 @@ impl Tools {
             // A look that fails is no reason to stop: there will be another.
             _ => Ok(()),
         };
-        let done = tokio::select! {
-            done = work => done,
-            ended = every_period(look) => Err(ended),
-        };
-        self.tell_trouble(id, &done).await;
-        done
+        self.reporting(id, work, look).await
     }
 
-    /// Says in the job's log why a step will be called again.
-    pub async fn tell_trouble<T>(&self, id: JobId, done: &Result<T, StepError>) {
-        if let Err(StepError::Passing(trouble)) = done {
+    /// Does a step's work and reports on it every [`PERIOD`](crate::reporter::PERIOD). A report that fails, as it does once
+    /// the job is final, drops the work. Why a step will be called again is said in the job's log.
+    pub async fn reporting<T>(
+        &self,
+        id: JobId,
+        work: impl Future<Output = Result<T, StepError>>,
+        report: impl AsyncFnMut() -> Result<(), StepError>,
+    ) -> Result<T, StepError> {
+        let done = tokio::select! {
+            done = work => done,
+            failed = every_period(report) => Err(failed),
+        };
+        if let Err(StepError::Passing(trouble)) = &done {
             let line = format!("{trouble}; trying again");
             self.journal.of(id).line(line).await;
         }
+        done
     }
 }
 

@@ -8,7 +8,7 @@ use cloudupload::{
     jobs::{self, JobsError},
     journal::JobLog,
     obs::{Obs, ObsError},
-    reporter::{Count, Meter, every_period},
+    reporter::{Count, Meter},
     staging::Staging,
     workflow::{Received, StepError, Tools},
 };
@@ -59,20 +59,17 @@ impl Receive {
         let log = self.tools.journal.of(id);
         let count = Count::default();
         let mut meter = Meter::new(Default::default());
-        let done = tokio::select! {
-            done = self.receive(&job, &log, &count, stop) => done,
-            ended = every_period(async || {
-                let (bytes, of) = (count.get(), job.order.size);
-                self.tools.jobs.set_progress(id, Progress::Received { bytes, of }).await?;
-                log.line(format!("Received {}", meter.read(bytes, of))).await;
-                Ok(())
-            }) => Err(ended),
+        let report = async || {
+            let (bytes, of) = (count.get(), job.order.size);
+            let progress = Progress::Received { bytes, of };
+            self.tools.jobs.set_progress(id, progress).await?;
+            log.line(format!("Received {}", meter.read(bytes, of)))
+                .await;
+            Ok(())
         };
-        self.tools.tell_trouble(id, &done).await;
-        Ok(Received {
-            job: id,
-            done: done?,
-        })
+        let work = self.receive(&job, &log, &count, stop);
+        let done = self.tools.reporting(id, work, report).await?;
+        Ok(Received { job: id, done })
     }
 
     async fn receive(

@@ -66,11 +66,11 @@ impl Sweeping {
             Err(JobsError::NoSuchJob(_)) => return Ok(()),
             job => job?,
         };
-        let execution = self.machine.execution(id).await?;
-        if !job.is_settled() {
-            self.act(&job, execution, swept).await?;
+        if job.is_settled() {
+            return Ok(());
         }
-        Ok(())
+        let execution = self.machine.execution(id).await?;
+        self.act(&job, execution, swept).await
     }
 
     /// What fails for one job is no reason to leave out the others: the first trouble is told in the end.

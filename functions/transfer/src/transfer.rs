@@ -10,7 +10,7 @@ use cloudupload::{
     },
     job::{Job, Progress},
     multipart::Writer,
-    reporter::{Count, Meter, PERIOD, every_period},
+    reporter::{Count, Meter, PERIOD},
     staging::{StagedFile, Staging},
     workflow::{StepError, Tools, Transfer, Transferred},
 };
@@ -30,12 +30,8 @@ impl Transferring {
         let (count, retries) = (Count::default(), Retries::default());
         let mut meter = Meter::new(retries.clone());
         let report = async || self.report(&job, slice.index, &count, &mut meter).await;
-        let done = tokio::select! {
-            done = self.transfer(&job, &slice, &count, &retries) => done,
-            ended = every_period(report) => Err(ended),
-        };
-        self.tools.tell_trouble(id, &done).await;
-        let bytes = done?;
+        let work = self.transfer(&job, &slice, &count, &retries);
+        let bytes = self.tools.reporting(id, work, report).await?;
         self.tools
             .jobs
             .set_moved(id, slice.index, count.get())
