@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import resource
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -19,7 +22,6 @@ import events_rules
 import front
 import logs_rules
 import states_rules
-import states_runs
 import sts_rules
 from ec2_rules import Ec2Rules
 from s3_rules import S3Rules
@@ -68,8 +70,7 @@ async def serve_both(port: int, api_port: int, data: Path) -> None:
         serve(ministack.app, listening(port), shutdown_trigger=stop.wait),
         serve(front.Front(data / "api-id"), listening(api_port), shutdown_trigger=stop.wait),
     )
-    end_children()
-    states_runs.end_all()
+    leave()
 
 
 def listening(port: int) -> Config:
@@ -81,8 +82,16 @@ def listening(port: int) -> Config:
     return config
 
 
-def end_children() -> None:
-    """Ends the Lambda processes that are still there; ministack leaves them to themselves."""
-    for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-        for pid in child.read_text().split():
-            os.kill(int(pid), signal.SIGTERM)
+def leave() -> NoReturn:
+    """Ends this process and the Lambda processes it has started, which ministack would leave to themselves.
+
+    Nothing of ministack's is worth a wait: its state is in memory, and its threads may sleep for minutes in a function
+    or an execution.
+    """
+    for children in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+            for pid in children.read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+    logging.shutdown()
+    os._exit(0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import iam, stepfunctions
+from ministack.services import iam
 
 from states_runs import Failure
 

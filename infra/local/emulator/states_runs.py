@@ -261,13 +261,6 @@ def with_scope(run_branches: Callable[..., Any]) -> Callable[..., Any]:
     return scoped
 
 
-def end_all() -> None:
-    """Lets go of every thread that waits, so that the process can end."""
-    with lock:
-        for scope in _running.values():
-            scope.end()
-
-
 def install() -> None:
     stepfunctions._run_execution = run
     stepfunctions._fail_execution = fail

@@ -36,7 +36,7 @@ GIB = 1 << 30
 TICK = 0.05
 """Seconds between two looks of a running task at what it depends on."""
 
-STARTS_READING, SNAPSHOT_APPEARS = 0.1, 0.9
+STARTS_READING, SNAPSHOT_APPEARS = 0.3, 0.7
 """Shares of a task's time: until then it is `pending`; from then on its snapshot exists, itself pending."""
 
 
@@ -188,7 +188,9 @@ class VmImport:
         task.read(len(image))
         size = disk_size(image, task.format)
         snapshot = task.snapshot = ec2._new_snapshot_id()
+        before = time.monotonic()
         self.store.put(snapshot, image, size)
+        task.started += time.monotonic() - before  # the time of a task is the same on every machine
         self.wait(task, SNAPSHOT_APPEARS, lambda: still_readable(task.source, image))
         record = snapshot_record(task, size)
         ec2._snapshots[snapshot] = record

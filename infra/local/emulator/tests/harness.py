@@ -21,7 +21,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 LAUNCHER = Path(__file__).parents[1]
-IMPORT_SECONDS = 0.6
+
+IMPORT_SECONDS = 1.5
+"""Long enough for the tests to see each of an import's phases, on a busy machine too."""
+
+PATIENCE = 30
+"""Seconds, for what takes one or two; what must not be waited for takes sixty."""
+
 REGION = "us-east-1"
 USER, STRANGER = "111122223333", "444455556666"
 """Accounts; an account's number as access key is its root (README.md)."""
@@ -57,7 +63,8 @@ class Emulator:
         command += ["--data", str(self.data / "data"), "--import-seconds", str(IMPORT_SECONDS)]
         command += ["--functions-endpoint", f"http://127.0.0.1:{self.functions_port()}"]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-        for _ in range(200):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if not probe.connect_ex(("127.0.0.1", self.api_port)):
                     return
@@ -69,7 +76,7 @@ class Emulator:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.functions_socket.close()
         self.folder.cleanup()
 
@@ -204,7 +211,8 @@ class ImportCase(Case):
         return found["ImportSnapshotTasks"][0]["SnapshotTaskDetail"]
 
     def finish(self, task: str) -> dict[str, Any]:
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             detail = self.detail(task)
             if detail["Status"] in ("completed", "deleted"):
                 return detail

@@ -131,10 +131,10 @@ class Images(ImportCase):
             file.truncate(1025 * MIB)
         self.s3.upload_file(str(emulator.data / "two-gib"), self.BUCKET, key)
         task = self.start(key)
-        while not (
-            pending := self.ec2.describe_snapshots(Filters=[{"Name": "status", "Values": ["pending"]}])["Snapshots"]
-        ):
-            time.sleep(0.01)
+        pending: list[dict[str, Any]] = []
+        while not pending and self.detail(task)["Status"] == "active":
+            pending = self.ec2.describe_snapshots(Filters=[{"Name": "status", "Values": ["pending"]}])["Snapshots"]
+        self.assertTrue(pending, "the task ended, and no snapshot was seen pending")
         arguments = image_arguments("pending", pending[0]["SnapshotId"])
         self.refused("IncorrectState", self.ec2.register_image, "is not 'completed'", **arguments)
         snapshot = self.finish(task)["SnapshotId"]

@@ -132,12 +132,12 @@ class Functions(WorkflowCase):
             environment = caller.noted(1)[0]["environment"]
             names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
             clients[name] = emulator.client("lambda", *(environment[each] for each in names))
-        payload = json.dumps({"job": "17", "sleep": 2})
+        payload = json.dumps({"job": "17", "sleep": 60})
         request = {"FunctionName": callee.name, "InvocationType": "Event", "Payload": payload}
         for name in ("none", "other"):
             self.refused("AccessDeniedException", clients[name].invoke, "lambda:InvokeFunction", 403, **request)
         began = time.monotonic()
         self.assertEqual(clients["may"].invoke(**request)["StatusCode"], 202)
         self.assertEqual(clients["may"].invoke(**{**request, "FunctionName": callee.arn})["StatusCode"], 202)
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertLess(time.monotonic() - began, 60)
         self.assertEqual([event["job"] for event in callee.calls(2)], ["17", "17"])

@@ -31,9 +31,8 @@ class Ends(WorkflowCase):
         ]
         for started in [self.start(machine, {"job": "17"}) for machine in machines]:
             execution = self.end(started)
-            seconds = (execution["stopDate"] - execution["startDate"]).total_seconds()
-            self.assertAlmostEqual(seconds, 1.1, delta=0.4)
             self.assertEqual(execution["status"], "TIMED_OUT")
+            self.assertGreaterEqual((execution["stopDate"] - execution["startDate"]).total_seconds(), 1)
             self.assertFalse({"output", "error", "cause"} & set(execution))
         (token,) = (event["token"] for event in idle.calls(2) if "token" in event)
         self.refused("TaskTimedOut", self.states.send_task_success, taskToken=token, output="{}")
@@ -42,14 +41,14 @@ class Ends(WorkflowCase):
     def test_stop_ends_every_wait(self) -> None:
         function, next_one = Function("stopped"), Function("next")
         then = invoke(next_one, {"job": "17"})
-        retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2}]
-        item = {"StartAt": "Item", "States": {"Item": invoke(function, {"sleep": 2})}}
+        retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 4}]
+        item = {"StartAt": "Item", "States": {"Item": invoke(function, {"sleep": 4})}}
         machines = [
             self.machine({**states, "Then": then})
             for states in (
-                {"Wait": {"Type": "Wait", "Seconds": 2, "Next": "Then"}},
-                {"Wait": invoke(function, {"sleep": 2, "token.$": "$$.Task.Token"}, token=True, Next="Then")},
-                {"Call": invoke(function, {"sleep": 2}, Next="Then")},
+                {"Wait": {"Type": "Wait", "Seconds": 4, "Next": "Then"}},
+                {"Wait": invoke(function, {"sleep": 4, "token.$": "$$.Task.Token"}, token=True, Next="Then")},
+                {"Call": invoke(function, {"sleep": 4}, Next="Then")},
                 {"Pause": invoke(function, {"fail": "Boom"}, Retry=retry, Next="Then")},
                 {"Map": map_of(item, MaxConcurrency=1, Next="Then")},
             )
@@ -63,7 +62,7 @@ class Ends(WorkflowCase):
             self.assertEqual((found["status"], found["error"], found["cause"]), ("ABORTED", "Killed", "by the user"))
             self.assertEqual(found["stopDate"], answer["stopDate"])
             self.assertNotIn("output", found)
-        time.sleep(2.5)
+        time.sleep(4.5)
         self.assertEqual((function.count(), next_one.count()), (4, 0))
         for execution in executions:
             self.assertEqual(self.states.describe_execution(executionArn=execution)["status"], "ABORTED")
@@ -84,13 +83,13 @@ class Ends(WorkflowCase):
         item = {"StartAt": "Which", "States": states}
         iterated = map_of(item, Catch=catch("Boom", "Caught"), End=True)
         items = {"items": [{"job": 0}, {"job": 1}, {"job": 2}]}
-        self.succeeds(self.end(self.start(self.machine({"Map": iterated, "Caught": pass_on()}), items), 4), items)
+        self.succeeds(self.run_machine({"Map": iterated, "Caught": pass_on()}, items), items)
         for event in waiting.calls(2):
             self.refused("TaskTimedOut", self.states.send_task_success, taskToken=event["token"], output="{}")
         self.assertEqual(other.count(), 0)
 
     def test_what_waits_does_not_hold_up_the_end(self) -> None:
-        """Looked at when the tests are over: the emulator then has ten seconds to end."""
+        """Looked at when the tests are over: the emulator has to end then."""
         item = {"StartAt": "Wait", "States": WAITING}
         self.start(self.machine({"Map": map_of(item, End=True)}), {"items": [1, 2]})
 

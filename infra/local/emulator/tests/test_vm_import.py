@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from harness import (
-    IMPORT_SECONDS,
     MIB,
     STRANGER,
     TRUST,
@@ -111,7 +110,8 @@ class Importing(ImportCase):
         self.iam.create_role(RoleName="short-lived", AssumeRolePolicyDocument=TRUST)
         self.iam.put_role_policy(RoleName="short-lived", PolicyName="read", PolicyDocument=self.reading())
         task = self.start(self.put(bytes(512)), RoleName="short-lived")
-        time.sleep(IMPORT_SECONDS / 2)
+        while self.detail(task)["StatusMessage"] == "pending":
+            time.sleep(0.02)
         self.iam.delete_role_policy(RoleName="short-lived", PolicyName="read")
         self.assertIn("Reason 403 Forbidden", self.finish(task)["StatusMessage"])
         self.assertEqual([path for path in (emulator.data / "data/snapshots").rglob("*") if path.name in task], [])

@@ -26,4 +26,4 @@ class Waiting(unittest.TestCase):
     def test_the_gateway_waits_thirty_seconds(self) -> None:
         (status, answer, _), seconds = _outcome.result()
         self.assertEqual((status, answer), (503, {"message": "Service Unavailable"}))
-        self.assertAlmostEqual(seconds, 30, delta=2)
+        self.assertGreaterEqual(seconds, 30)

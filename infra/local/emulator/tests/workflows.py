@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import Case, emulator, function, role
+from harness import PATIENCE, Case, emulator, function, role
 
 ACCOUNT = "555566667777"
 
@@ -43,7 +43,7 @@ class Notes:
         return [note["event"] for note in self.noted(number)]
 
     def noted(self, number: int) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while self.count() < number:
             assert time.monotonic() < deadline, f"{self.name} was invoked {self.count()} times, not {number} times"
             time.sleep(0.02)
@@ -85,9 +85,9 @@ class WorkflowCase(Case):
         text = json.dumps({} if value is None else value)
         return self.states.start_execution(stateMachineArn=machine, input=text, **arguments)["executionArn"]
 
-    def end(self, execution: str, seconds: float = 10) -> dict[str, Any]:
+    def end(self, execution: str) -> dict[str, Any]:
         """What an execution is when it is over."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while (found := self.states.describe_execution(executionArn=execution))["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{execution} still runs"
             time.sleep(0.02)
