@@ -70,7 +70,7 @@ impl World {
     async fn job(&self, user: &str) -> Job {
         let job = self
             .jobs
-            .create(order(user))
+            .create(order(user), JobId::new(1).expect("1 is a number of a job"))
             .await
             .expect("a job is created");
         for state in [State::Receiving, State::Scheduled] {

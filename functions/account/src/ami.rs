@@ -41,9 +41,9 @@ impl From<AmiError> for StepError {
 /// The AMI of one job.
 #[derive(Clone, Debug)]
 pub struct Ami<'a> {
-    pub ec2: &'a Client,
-    pub job: &'a Job,
-    pub deployment: &'a str,
+    pub(crate) ec2: &'a Client,
+    pub(crate) job: &'a Job,
+    pub(crate) deployment: &'a str,
 }
 
 /// The root device's name, as ec2uploadimg gave it.
@@ -68,11 +68,7 @@ impl Ami<'_> {
     }
 
     fn is_ours(&self, image: &Image) -> bool {
-        let value = tags::job_value(self.job.id, self.deployment);
-        image
-            .tags()
-            .iter()
-            .any(|tag| tag.key() == Some(tags::JOB) && tag.value() == Some(&value))
+        tags::are_of(image.tags(), self.job.id, self.deployment)
     }
 
     /// Fails if the job's AMI name is taken, before a byte is moved.
@@ -99,6 +95,19 @@ impl Ami<'_> {
             .and_then(|image| image.image_id))
     }
 
+    /// Tags the snapshot that the import made: neither ImportSnapshot nor RegisterImage does. Answers whether it is there.
+    pub async fn tag_snapshot(&self, snapshot: &str) -> Result<bool, Failure> {
+        let answer = self
+            .ec2
+            .create_tags()
+            .resources(snapshot)
+            .set_tags(Some(tags::of(self.job, self.deployment)))
+            .send()
+            .await
+            .map_err(Failure::of("ec2:CreateTags"));
+        aws::unless(&[NO_SNAPSHOT], answer).map(|tagged| tagged.is_some())
+    }
+
     /// Registers the AMI and answers with its id. Registered twice, it is still one AMI: its name is unique in its
     /// account and region, and its tags tell whose it is.
     pub async fn register(&self, snapshot: &str, boot: BootMode) -> Result<String, AmiError> {
@@ -117,10 +126,10 @@ impl Ami<'_> {
             .ec2
             .register_image()
             .name(self.name())
-            .description(format!(
+            .description(tags::description(&format!(
                 "{} from {}/{}",
                 order.filename, order.project, order.package
-            ))
+            )))
             .architecture(match order.arch {
                 Arch::X86_64 => ArchitectureValues::X8664,
                 Arch::Aarch64 => ArchitectureValues::Arm64,
@@ -140,24 +149,20 @@ impl Ami<'_> {
                 self.job,
                 self.deployment,
             ))
-            .tag_specifications(tags::specification(
-                ResourceType::Snapshot,
-                self.job,
-                self.deployment,
-            ))
             .send()
             .await
             .map_err(Failure::of("ec2:RegisterImage"));
-        match answer {
+        let id = match answer {
             Err(failure) if failure.has_code("InvalidAMIName.Duplicate") => {
                 match self.namesake().await? {
-                    Some(image) if self.is_ours(&image) => Ok(image.image_id.unwrap_or_default()),
-                    Some(image) => Err(self.taken(image)),
-                    None => Err(failure.into()),
+                    Some(image) if self.is_ours(&image) => image.image_id,
+                    Some(image) => return Err(self.taken(image)),
+                    None => return Err(failure.into()),
                 }
             }
-            answer => Ok(answer?.image_id.unwrap_or_default()),
-        }
+            answer => answer?.image_id,
+        };
+        Ok(id.ok_or_else(|| Failure::odd("ec2:RegisterImage", "the answer has no image id"))?)
     }
 
     /// Takes the AMI back. One that is not there is no error.
@@ -176,7 +181,7 @@ impl Ami<'_> {
         .map(drop)
     }
 
-    /// Deletes the snapshot. One that is not there is no error.
+    /// Deletes the snapshot, which has to have the job's tags. One that is not there is no error.
     pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), Failure> {
         let answer = self
             .ec2
@@ -185,6 +190,8 @@ impl Ami<'_> {
             .send()
             .await
             .map_err(Failure::of("ec2:DeleteSnapshot"));
-        aws::unless(&["InvalidSnapshot.NotFound"], answer).map(drop)
+        aws::unless(&[NO_SNAPSHOT], answer).map(drop)
     }
 }
+
+const NO_SNAPSHOT: &str = "InvalidSnapshot.NotFound";

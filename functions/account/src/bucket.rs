@@ -48,6 +48,8 @@ pub struct Bucket {
     pub(crate) name: String,
     pub(crate) region: String,
     pub(crate) owner: String,
+    /// Of the job's disk.
+    pub(crate) key: String,
 }
 
 /// Days after which the bucket's lifecycle removes what every clean-up missed: more than the slowest import may take
@@ -64,13 +66,12 @@ impl Bucket {
         )
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
+    pub(crate) fn key_for(job: JobId, deployment: &str) -> String {
+        format!("{deployment}/job-{job}.raw")
     }
 
-    /// The key of a job's disk.
-    pub fn key(deployment: &str, job: JobId) -> String {
-        format!("{deployment}/job-{job}.raw")
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Makes the bucket if it is not there, private, with a lifecycle that expires what is forgotten. Answers whether
@@ -183,31 +184,33 @@ impl Bucket {
             .map_err(Failure::of("s3:PutLifecycleConfiguration"))
     }
 
-    pub async fn begin(&self, key: String) -> Result<Upload, Failure> {
-        Upload::begin(self.s3.clone(), self.name.clone(), key, self.owner.clone()).await
+    /// Begins the upload of the job's disk.
+    pub async fn begin(&self) -> Result<Upload, Failure> {
+        let (name, key, owner) = (self.name.clone(), self.key.clone(), self.owner.clone());
+        Upload::begin(self.s3.clone(), name, key, owner).await
     }
 
     /// The upload that `prepare` began.
-    pub fn upload(&self, key: String, id: String) -> Upload {
+    pub fn upload(&self, id: String) -> Upload {
         Upload {
             s3: self.s3.clone(),
             bucket: self.name.clone(),
-            key,
+            key: self.key.clone(),
             owner: self.owner.clone(),
             id,
         }
     }
 
-    /// Removes the object and whatever upload of it was begun. What is not there, the bucket too, is no error.
-    pub async fn remove(&self, key: &str) -> Result<(), Failure> {
-        let aborted = multipart::abort_all(&self.s3, &self.name, key, &self.owner).await;
+    /// Removes the job's disk and whatever upload of it was begun. What is not there, the bucket too, is no error.
+    pub async fn remove(&self) -> Result<(), Failure> {
+        let aborted = multipart::abort_all(&self.s3, &self.name, &self.key, &self.owner).await;
         if aws::unless(&["NoSuchBucket"], aborted)?.is_none() {
             return Ok(());
         }
         self.s3
             .delete_object()
             .bucket(&self.name)
-            .key(key)
+            .key(&self.key)
             .expected_bucket_owner(&self.owner)
             .send()
             .await

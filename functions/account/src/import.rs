@@ -2,9 +2,12 @@
 
 use aws_sdk_ec2::{
     Client,
-    types::{Filter, ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket},
+    types::{ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket},
 };
-use cloudupload::{aws::Failure, job::Job};
+use cloudupload::{
+    aws::{self, Failure},
+    job::Job,
+};
 
 use crate::{bucket::Bucket, tags};
 
@@ -32,16 +35,15 @@ pub enum Status {
 /// The import tasks of one job.
 #[derive(Clone, Debug)]
 pub struct Import<'a> {
-    pub ec2: &'a Client,
-    pub job: &'a Job,
-    pub deployment: &'a str,
+    pub(crate) ec2: &'a Client,
+    pub(crate) job: &'a Job,
+    pub(crate) deployment: &'a str,
 }
 
 impl Import<'_> {
     /// Starts the import of the job's disk, and answers with the task's id. Started twice, it is still one task: the
     /// client token sees to it.
     pub async fn start(&self, bucket: &Bucket) -> Result<String, Failure> {
-        let key = Bucket::key(self.deployment, self.job.id);
         let answer = self
             .ec2
             .import_snapshot()
@@ -50,18 +52,18 @@ impl Import<'_> {
                 self.deployment,
                 self.job.id.execution_name()
             ))
-            .description(format!(
+            .description(tags::description(&format!(
                 "{} of OBS job {}",
                 self.job.order.filename, self.job.id
-            ))
+            )))
             .role_name(SERVICE_ROLE)
             .disk_container(
                 SnapshotDiskContainer::builder()
                     .format("RAW")
                     .user_bucket(
                         UserBucket::builder()
-                            .s3_bucket(bucket.name())
-                            .s3_key(key)
+                            .s3_bucket(&bucket.name)
+                            .s3_key(&bucket.key)
                             .build(),
                     )
                     .build(),
@@ -79,40 +81,28 @@ impl Import<'_> {
             .ok_or_else(|| Failure::odd("ec2:ImportSnapshot", "the answer has no task id"))
     }
 
-    pub async fn status(&self, task: &str) -> Result<Status, Failure> {
+    /// How the task stands; nothing if EC2 does not know it, or does not know it yet.
+    pub async fn status(&self, task: &str) -> Result<Option<Status>, Failure> {
         let answer = self
             .ec2
             .describe_import_snapshot_tasks()
             .import_task_ids(task)
             .send()
             .await
-            .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"))?;
+            .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"));
+        let answer = aws::unless(&UNKNOWN, answer)?;
         Ok(answer
-            .import_snapshot_tasks
-            .unwrap_or_default()
-            .into_iter()
-            .next()
-            .map_or_else(
-                || Status::Over {
-                    status: "unknown".to_owned(),
-                    message: format!("EC2 does not know {task} any more"),
-                },
-                read_status,
-            ))
+            .and_then(|answer| answer.import_snapshot_tasks)
+            .and_then(|tasks| tasks.into_iter().next())
+            .map(read_status))
     }
 
-    /// The job's tasks that are still at work or made a snapshot, found by tag: also those whose id nobody lived to
-    /// write down.
-    pub async fn find(&self) -> Result<Vec<(String, Status)>, Failure> {
+    /// The job's tasks by their tags: also those whose id nobody lived to write down, and those that are over. EC2's own
+    /// filters are not used: its API reference names none for this call.
+    pub async fn find(&self) -> Result<Vec<String>, Failure> {
         let tasks = self
             .ec2
             .describe_import_snapshot_tasks()
-            .filters(
-                Filter::builder()
-                    .name(format!("tag:{}", tags::JOB))
-                    .values(tags::job_value(self.job.id, self.deployment))
-                    .build(),
-            )
             .into_paginator()
             .items()
             .send()
@@ -121,12 +111,8 @@ impl Import<'_> {
             .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"))?;
         Ok(tasks
             .into_iter()
-            .map(|task| {
-                (
-                    task.import_task_id.clone().unwrap_or_default(),
-                    read_status(task),
-                )
-            })
+            .filter(|task| tags::are_of(task.tags(), self.job.id, self.deployment))
+            .filter_map(|task| task.import_task_id)
             .collect())
     }
 
@@ -141,6 +127,12 @@ impl Import<'_> {
             .map_err(Failure::of("ec2:CancelImportTask"))
     }
 }
+
+/// What EC2 answers of an id that it does not know ("Error codes for the Amazon EC2 API").
+const UNKNOWN: [&str; 2] = [
+    "InvalidConversionTaskId",
+    "InvalidConversionTaskId.Malformed",
+];
 
 /// The statuses are those of the VM Import/Export user guide, "Check the status of your snapshot import"; `active`,
 /// `completed`, `deleting` and `deleted` are what it documents, and `cancelled` and `error` what EC2 was seen to answer.

@@ -6,12 +6,16 @@ use aws_sdk_sts::error::ProvideErrorMetadata;
 use cloudupload::{
     aws::{self, Failure, Retries},
     job::Job,
-    target::{AccountId, Ec2Target},
     workflow::StepError,
 };
 use serde_json::{Value, json};
 
-use crate::bucket::Bucket;
+use crate::{
+    ami::Ami,
+    bucket::Bucket,
+    import::{self, Import},
+    tags,
+};
 
 /// Why there is no session in the user's account.
 #[derive(Debug, thiserror::Error)]
@@ -47,31 +51,29 @@ const NAME: &str = "obs";
 
 /// Clients that work in the user's account, in the target's region.
 #[derive(Clone, Debug)]
-pub struct Session {
-    pub ec2: aws_sdk_ec2::Client,
-    pub s3: aws_sdk_s3::Client,
-    pub account: AccountId,
+pub struct Session<'a> {
+    job: &'a Job,
+    deployment: &'a str,
     config: SdkConfig,
-    bucket: String,
-    region: String,
+    ec2: aws_sdk_ec2::Client,
+    s3: aws_sdk_s3::Client,
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// Assumes the role of the job's target. The session may do no more than this job's work, whatever the role allows.
     pub async fn assume(
         config: &SdkConfig,
-        job: &Job,
-        deployment: &str,
+        job: &'a Job,
+        deployment: &'a str,
     ) -> Result<Self, SessionError> {
         let target = &job.order.ec2;
-        let bucket = Bucket::name_for(target);
         let answer = aws_sdk_sts::Client::new(config)
             .assume_role()
             .role_arn(target.role.to_string())
             .external_id(target.external_id.secret())
             .role_session_name(NAME)
             .duration_seconds(SECONDS)
-            .policy(policy(target, &bucket, deployment).to_string())
+            .policy(policy(job, deployment).to_string())
             .send()
             .await;
         let role = target.role.to_string();
@@ -101,20 +103,21 @@ impl Session {
         Ok(Self {
             ec2: aws_sdk_ec2::Client::new(&config),
             s3: aws::s3(&config),
-            account: target.role.account().clone(),
-            region: target.region.to_string(),
-            bucket,
             config,
+            job,
+            deployment,
         })
     }
 
     /// The bucket for disks on their way.
     pub fn bucket(&self) -> Bucket {
+        let target = &self.job.order.ec2;
         Bucket {
             s3: self.s3.clone(),
-            name: self.bucket.clone(),
-            region: self.region.clone(),
-            owner: self.account.to_string(),
+            name: Bucket::name_for(target),
+            region: target.region.to_string(),
+            owner: target.role.account().to_string(),
+            key: Bucket::key_for(self.job.id, self.deployment),
         }
     }
 
@@ -126,13 +129,36 @@ impl Session {
             ..self.bucket()
         }
     }
+
+    /// The import of the job's disk.
+    pub fn import(&self) -> Import<'_> {
+        Import {
+            ec2: &self.ec2,
+            job: self.job,
+            deployment: self.deployment,
+        }
+    }
+
+    /// The job's AMI.
+    pub fn ami(&self) -> Ami<'_> {
+        Ami {
+            ec2: &self.ec2,
+            job: self.job,
+            deployment: self.deployment,
+        }
+    }
 }
 
-/// What the session may do at most. It is 2,048 characters at the most (API reference, AssumeRole, `Policy`), so that
-/// actions that only ever go together share a pattern.
-fn policy(target: &Ec2Target, bucket: &str, deployment: &str) -> Value {
-    let partition = target.role.partition();
-    let account = target.role.account();
+/// What the session may do at most: of what it can change, only what is the job's own. AWS takes no more than 2,048
+/// characters (API reference, AssumeRole, `Policy`).
+fn policy(job: &Job, deployment: &str) -> Value {
+    let target = &job.order.ec2;
+    let (partition, account) = (target.role.partition(), target.role.account());
+    let (bucket, key) = (
+        Bucket::name_for(target),
+        Bucket::key_for(job.id, deployment),
+    );
+    let region = target.region.to_string();
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -150,24 +176,59 @@ fn policy(target: &Ec2Target, bucket: &str, deployment: &str) -> Value {
                     "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts"
                 ],
-                "Resource": format!("arn:{partition}:s3:::{bucket}/{deployment}/*")
+                "Resource": format!("arn:{partition}:s3:::{bucket}/{key}")
             },
             {
                 "Effect": "Allow",
                 "Action": [
-                    "ec2:ImportSnapshot", "ec2:DescribeImportSnapshotTasks", "ec2:CancelImportTask",
-                    "ec2:DescribeImages", "ec2:RegisterImage", "ec2:DeregisterImage",
-                    "ec2:DescribeSnapshots", "ec2:DeleteSnapshot", "ec2:CreateTags"
+                    "ec2:ImportSnapshot", "ec2:DescribeImportSnapshotTasks", "ec2:DescribeImages", "ec2:RegisterImage",
+                    "ec2:CreateTags"
                 ],
                 "Resource": "*",
-                "Condition": { "StringEquals": { "aws:RequestedRegion": target.region.to_string() } }
+                "Condition": { "StringEquals": { "aws:RequestedRegion": region } }
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["ec2:CancelImportTask", "ec2:DeregisterImage", "ec2:DeleteSnapshot"],
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {
+                        "aws:RequestedRegion": region,
+                        (format!("aws:ResourceTag/{}", tags::JOB)): tags::job_value(job.id, deployment)
+                    }
+                }
             },
             {
                 "Effect": "Allow",
                 "Action": "iam:PassRole",
-                "Resource": format!("arn:{partition}:iam::{account}:role/{}", crate::import::SERVICE_ROLE),
+                "Resource": format!("arn:{partition}:iam::{account}:role/{}", import::SERVICE_ROLE),
                 "Condition": { "StringEquals": { "iam:PassedToService": "vmie.amazonaws.com" } }
             }
         ]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stack has a name of 128 characters at the most.
+    #[test]
+    fn the_longest_policy_is_one_that_sts_takes() {
+        let job = json!({
+            "id": "2147483647", "state": "uploading", "details": "", "created": 0,
+            "order": {
+                "user": "tom", "target": "ec2", "project": "Cloud:Images", "repository": "images",
+                "package": "leap-ec2", "arch": "x86_64", "filename": "leap.raw.xz", "size": 1,
+                "ec2": {
+                    "role": "arn:aws-us-gov:iam::123456789012:role/obs", "external_id": "id",
+                    "region": "us-gov-west-1", "ami_name": "leap",
+                },
+            },
+            "work": {},
+        });
+        let job: Job = serde_json::from_value(job).unwrap();
+        let policy = policy(&job, &"x".repeat(128)).to_string();
+        assert!(policy.len() <= 2048, "{} characters", policy.len());
+    }
 }

@@ -9,14 +9,14 @@ use std::{
 
 use cloudupload::{
     aws::{self, Patience},
+    function::Tools,
     job::{Job, JobId, Order},
-    jobs::{Jobs, JobsError},
+    jobs::{self, Jobs, JobsError},
     journal::Journal,
     machine::{Callbacks, UploadMachine},
     obs::{Obs, Place},
     settings::{parsed, setting},
     target::{Home, Partition},
-    workflow::Tools,
     xml,
 };
 use lambda_http::{
@@ -53,6 +53,7 @@ pub struct Api {
     pub machine: UploadMachine,
     pub callbacks: Callbacks,
     pub home: Home,
+    pub first_job: JobId,
 }
 
 /// Answers a request, whatever happens: what breaks on the way is told in XML too.
@@ -117,6 +118,7 @@ impl Api {
                 account: parsed("SERVICE_ACCOUNT")?,
                 partition: Partition::of_region(&region),
             },
+            first_job: parsed("FIRST_JOB")?,
         })
     }
 
@@ -157,7 +159,7 @@ impl Api {
             filename,
             size: file.size,
         };
-        let job = self.jobs.create(order).await?;
+        let job = self.jobs.create(order, self.first_job).await?;
         if let Err(failure) = self.machine.start(job.id).await {
             return Err(self.give_up(&job, &failure).await);
         }
@@ -179,6 +181,9 @@ impl Api {
         let mut entries = Vec::with_capacity(names.len());
         let mut length = 0;
         for job in names.iter().flatten().filter_map(|id| jobs.get(id)) {
+            let Some(job) = readable(job.as_ref()) else {
+                continue;
+            };
             let entry = xml::list_entry(job);
             length = lengthened(length, &entry)?;
             entries.push(entry);
@@ -192,8 +197,8 @@ impl Api {
         let mut from = None;
         loop {
             let (jobs, next) = self.jobs.page(from).await?;
-            for job in jobs {
-                let entry = xml::list_entry(&job);
+            for job in jobs.iter().filter_map(|job| readable(job.as_ref())) {
+                let entry = xml::list_entry(job);
                 length = lengthened(length, &entry)?;
                 entries.insert(job.id, entry);
             }
@@ -227,7 +232,7 @@ impl Api {
     async fn log(&self, id: JobId, query: LogQuery) -> Result<Answer, Problem> {
         let deadline = Instant::now() + FOLLOW;
         loop {
-            // In this order: a job that is final has all of its log.
+            // In this order: nothing is written any more when the log of a settled job is read.
             let job = self.jobs.get(id).await?;
             let log = self.journal.read(id).await?;
             if query.only_entry {
@@ -236,12 +241,27 @@ impl Api {
             }
             let part = query.range(log.text.len())?;
             let has_more = part.start < log.text.len();
-            if has_more || query.at_once || job.state.is_final() || Instant::now() >= deadline {
+            if has_more || query.at_once || is_silent(&job) || Instant::now() >= deadline {
                 return log_part(&log.text, part);
             }
             sleep(LOOK).await;
         }
     }
+}
+
+/// Seconds after which CloudWatch Logs shows what was written last. It promises none.
+const SHOWN_WITHIN: u64 = 5;
+
+/// Whether whoever follows the job's log has seen its last line.
+fn is_silent(job: &Job) -> bool {
+    let ended = job.ended.unwrap_or(job.created);
+    job.state.is_final() && jobs::now() > ended + SHOWN_WITHIN
+}
+
+/// A job of a list. One whose record cannot be read is no reason to keep back the others: the function's log tells of it.
+fn readable<'a>(job: Result<&'a Job, &JobsError>) -> Option<&'a Job> {
+    job.inspect_err(|error| tracing::error!("left out of a list: {error}"))
+        .ok()
 }
 
 /// The length of a list with one entry more, if it still fits in an answer.

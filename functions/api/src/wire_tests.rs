@@ -10,6 +10,7 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use cloudupload::{
+    job::JobId,
     jobs::Jobs,
     journal::Journal,
     machine::{Callbacks, UploadMachine},
@@ -87,6 +88,7 @@ impl World {
                 account: "999999999999".parse().unwrap(),
                 partition: Partition::Aws,
             },
+            first_job: JobId::new(1).unwrap(),
         };
         Self {
             api: Arc::new(api),

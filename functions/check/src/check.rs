@@ -1,10 +1,11 @@
 //! One look at the import task.
 
-use account::{Import, Session, Status};
+use account::{Session, Status};
 use cloudupload::{
+    function::Tools,
     job::{JobId, Progress, Work},
     jobs,
-    workflow::{Importing, StepError, Tools, wait_after},
+    workflow::{Importing, StepError, wait_after},
 };
 
 pub struct Checking {
@@ -15,6 +16,9 @@ pub struct Checking {
 /// An import may take this long at least, in seconds, and longer by the disk's size: AWS promises no duration, and
 /// 5 to 20 minutes are seen for a few GiB.
 const BUDGET: u64 = 2 * 3600;
+
+/// Seconds that EC2 may take to show a task to those who ask for it ("Eventual consistency in the Amazon EC2 API").
+const KNOWN_WITHIN: u64 = 300;
 
 /// The slowest import that is still waited for, in bytes a second.
 const SLOWEST: u64 = 1 << 20;
@@ -34,21 +38,33 @@ impl Checking {
             return Err(StepError::because("the record names no import task"));
         };
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        let import = Import {
-            ec2: &session.ec2,
-            job: &job,
-            deployment: &self.deployment,
-        };
         let log = self.tools.journal.of(id);
         let waited = jobs::now().saturating_sub(began);
-        match import.status(task).await? {
+        let status = match session.import().status(task).await? {
+            Some(status) => status,
+            None if waited <= KNOWN_WITHIN => Status::Active {
+                percent: 0,
+                message: "EC2 does not know it yet".to_owned(),
+            },
+            None => Status::Over {
+                status: "unknown".to_owned(),
+                message: "EC2 does not know it any more".to_owned(),
+            },
+        };
+        match status {
             Status::Completed { snapshot } => {
-                log.line(format!("Created snapshot: {snapshot}")).await;
+                // In this order: what is in the record, a clean-up finds.
                 let news = Work {
-                    snapshot: Some(snapshot),
+                    snapshot: Some(snapshot.clone()),
                     ..Work::default()
                 };
                 self.tools.jobs.learn(id, &news).await?;
+                if !session.ami().tag_snapshot(&snapshot).await? {
+                    return Err(StepError::Failed(format!(
+                        "{snapshot}, which {task} made, is gone"
+                    )));
+                }
+                log.line(format!("Created snapshot: {snapshot}")).await;
                 Ok(Importing {
                     job: id,
                     done: true,

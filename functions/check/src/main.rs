@@ -5,8 +5,9 @@ mod check;
 use check::Checking;
 use cloudupload::{
     aws::Patience,
+    function::{self, Tools},
     settings::setting,
-    workflow::{self, Step, Tools},
+    workflow::Step,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 
@@ -17,5 +18,5 @@ async fn main() -> Result<(), Error> {
         tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
-    workflow::serve(async |event: LambdaEvent<Step>| checking.run(event.payload.job).await).await
+    function::serve(async |event: LambdaEvent<Step>| checking.run(event.payload.job).await).await
 }

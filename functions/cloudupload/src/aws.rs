@@ -15,6 +15,7 @@ use aws_config::{
     retry::RetryConfig,
     timeout::{TimeoutConfig, TimeoutConfigBuilder},
 };
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
@@ -29,14 +30,14 @@ use aws_smithy_runtime_api::client::retries::RequestAttempts;
 pub enum Patience {
     /// Somebody waits for an HTTP answer, which API Gateway gives up on after 30 s.
     Request,
-    /// A step of a job: a minute or two of throttling is ridden out.
+    /// A step of a job: a minute of throttling is ridden out, and a call takes four at the most.
     Step,
 }
 
 /// The configuration of every AWS client: credentials and region from the environment, as Lambda gives them.
 ///
-/// Calls are retried here and nowhere else: throttling, 5xx, timeouts and broken connections, with full jitter.
-/// Other errors come back at once.
+/// The SDK tries again what throttling, 5xx, timeouts and broken connections spoilt, with full jitter. Other errors come
+/// back at once.
 pub async fn config(patience: Patience) -> SdkConfig {
     let (retries, timeouts) = limits(patience);
     aws_config::defaults(BehaviorVersion::latest())
@@ -133,19 +134,12 @@ pub struct Failure {
     pub passing: bool,
 }
 
-/// What AWS answers with when there were too many calls (SDKs and tools reference guide, "Retry behavior"; API reference
-/// of each service, "Common errors").
-const THROTTLES: [&str; 10] = [
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
+/// What AWS answers with when another call on the same thing is in the way (API reference of DynamoDB, TransactWriteItems;
+/// of S3, "Error responses"). A transaction that was cancelled for a condition is told apart before.
+const CONFLICTS: &[&str] = &[
+    "OperationAborted",
+    "TransactionCanceledException",
+    "TransactionConflictException",
 ];
 
 impl Failure {
@@ -212,7 +206,11 @@ fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
         SdkError::ConstructionFailure(_) => false,
         SdkError::ServiceError(refused) => {
             refused.raw().status().is_server_error()
-                || error.code().is_some_and(|code| THROTTLES.contains(&code))
+                || error.code().is_some_and(|code| {
+                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, CONFLICTS]
+                        .iter()
+                        .any(|codes| codes.contains(&code))
+                })
         }
         // Timeouts, broken connections, answers that nobody can read.
         _ => true,
@@ -258,6 +256,9 @@ mod tests {
         for (status, code) in [
             (400, "ThrottlingException"),
             (400, "ProvisionedThroughputExceededException"),
+            (400, "RequestTimeout"),
+            (400, "TransactionConflictException"),
+            (409, "OperationAborted"),
             (503, "SlowDown"),
             (503, "RequestLimitExceeded"),
             (500, "InternalServerError"),

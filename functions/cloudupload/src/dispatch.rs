@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    function::Tools,
     job::JobId,
     jobs::{self, JobsError},
     machine::Callbacks,
     settings::{SettingError, parsed, setting},
     slots::{Grant, Holder, Limits, Slots, SlotsError, Waiter},
-    workflow::Tools,
 };
 
 /// Gives the slots that are free to those that wait.

@@ -285,11 +285,27 @@ impl Job {
         }
     }
 
+    /// Whether its user ended it.
+    pub fn is_killed(&self) -> bool {
+        self.state == State::Failed && self.details == Self::KILLED
+    }
+
     /// The key of the file in the staging bucket.
     pub fn staged_key(&self) -> String {
         format!("job-{}/{}", self.id, self.order.filename)
     }
+
+    /// The multipart upload into the user's bucket.
+    pub fn target_upload(&self) -> Result<String, Unrecorded> {
+        let upload = self.work.target_upload.clone();
+        upload.ok_or(Unrecorded("upload into the user's bucket"))
+    }
 }
+
+/// What a step needs, and no step before it has written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record names no {0}")]
+pub struct Unrecorded(pub &'static str);
 
 /// What the steps of a job found and made so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

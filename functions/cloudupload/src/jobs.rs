@@ -12,12 +12,11 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_dynamo::{from_item, to_attribute_value, to_item};
+use serde_dynamo::{from_attribute_value, from_item, to_attribute_value, to_item};
 
 use crate::{
     aws::Failure,
@@ -75,9 +74,9 @@ impl Jobs {
         Self { client, table }
     }
 
-    /// Makes a job of an order: takes the next number and writes the record.
-    pub async fn create(&self, order: Order) -> Result<Job, JobsError> {
-        let job = Job::new(self.next_id().await?, order, now());
+    /// Makes a job of an order: takes the next number, which is `first` in a table that has none yet, and writes the record.
+    pub async fn create(&self, order: Order, first: JobId) -> Result<Job, JobsError> {
+        let job = Job::new(self.next_id(first).await?, order, now());
         let mut item: Item = to_item(&job).map_err(JobsError::Unwritable)?;
         item.insert(UNFINISHED.to_owned(), AttributeValue::S("yes".to_owned()));
         let answer = self
@@ -103,13 +102,17 @@ impl Jobs {
         }
     }
 
-    async fn next_id(&self) -> Result<JobId, JobsError> {
+    async fn next_id(&self, first: JobId) -> Result<JobId, JobsError> {
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(COUNTER.to_owned()))
-            .update_expression("ADD taken :one")
+            .update_expression("SET taken = if_not_exists(taken, :before) + :one")
+            .expression_attribute_values(
+                ":before",
+                AttributeValue::N((first.number() - 1).to_string()),
+            )
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .return_values(ReturnValue::UpdatedNew)
             .send()
@@ -137,8 +140,12 @@ impl Jobs {
         read(answer.item.ok_or(JobsError::NoSuchJob(id))?)
     }
 
-    /// Those of the jobs asked for that exist, in no order.
-    pub async fn get_many(&self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, Job>, JobsError> {
+    /// Those of the jobs asked for that exist, each as its last write left it. One whose record cannot be read keeps back
+    /// none of the others.
+    pub async fn get_many(
+        &self,
+        ids: BTreeSet<JobId>,
+    ) -> Result<HashMap<JobId, Result<Job, JobsError>>, JobsError> {
         let ids: Vec<JobId> = ids.into_iter().collect();
         let mut batches = tokio::task::JoinSet::new();
         for batch in ids.chunks(BATCH) {
@@ -151,8 +158,7 @@ impl Jobs {
             let items =
                 batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             for item in items {
-                let job: Job = read(item)?;
-                found.insert(job.id, job);
+                found.insert(read_id(&item)?, read(item));
             }
         }
         Ok(found)
@@ -165,6 +171,7 @@ impl Jobs {
         for tried in 0..BATCH_TRIES {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
+                .consistent_read(true)
                 .build()
                 .expect("the only field that must be there, keys, is set");
             let answer = self
@@ -195,25 +202,25 @@ impl Jobs {
         Err(JobsError::Unprocessed(keys.len(), BATCH_TRIES))
     }
 
-    /// One page of all jobs, in no order; the second value is where the next page begins.
-    pub async fn page(&self, from: Option<Item>) -> Result<(Vec<Job>, Option<Item>), JobsError> {
+    /// One page of all jobs, in no order, but for those whose records cannot be read; the second value is where the next
+    /// page begins.
+    pub async fn page(
+        &self,
+        from: Option<Item>,
+    ) -> Result<(Vec<Result<Job, JobsError>>, Option<Item>), JobsError> {
         let answer = self
             .client
             .scan()
             .table_name(&self.table)
+            .consistent_read(true)
             .set_exclusive_start_key(from)
             .filter_expression("attribute_exists(#state)")
             .expression_attribute_names("#state", "state")
             .send()
             .await
             .map_err(Failure::of("dynamodb:Scan"))?;
-        let jobs = answer
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(read)
-            .collect::<Result<_, _>>()?;
-        Ok((jobs, answer.last_evaluated_key))
+        let items = answer.items.unwrap_or_default().into_iter();
+        Ok((items.map(read).collect(), answer.last_evaluated_key))
     }
 
     /// The jobs that are not settled, in no order. A job may show up a moment after it was made.
@@ -231,14 +238,7 @@ impl Jobs {
             .collect::<Result<Vec<_>, _>>()
             .await
             .map_err(Failure::of("dynamodb:Query"))?;
-        #[derive(serde::Deserialize)]
-        struct Key {
-            id: JobId,
-        }
-        items
-            .into_iter()
-            .map(|item| read::<Key>(item).map(|key| key.id))
-            .collect()
+        items.iter().map(read_id).collect()
     }
 
     /// Takes the job to an open state, if it has not gone past it.
@@ -318,30 +318,26 @@ impl Jobs {
             .await
     }
 
-    /// Whether the caller is the one, of all that work on the job, to write the next progress line: true for one of
-    /// them in every `period`.
-    pub async fn may_report(&self, id: JobId, period: Duration) -> Result<bool, JobsError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(HashMap::from([key(id)])))
-            .update_expression("SET reported = :now")
-            .condition_expression("attribute_not_exists(reported) OR reported <= :then")
-            .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string()))
-            .expression_attribute_values(
-                ":then",
-                AttributeValue::N(now.saturating_sub(period).as_millis().to_string()),
-            )
-            .send()
-            .await;
-        match answer {
+    /// Writes down how far the job is, for one of all that work on it in every `period`, and answers whether that was the
+    /// caller, who is then to write the line in the log. `job` is the record as it was a moment ago: its progress does not
+    /// go back.
+    pub async fn report(
+        &self,
+        job: &Job,
+        progress: Progress,
+        period: Duration,
+    ) -> Result<bool, JobsError> {
+        let percent = progress.percent().max(job.progress.unwrap_or_default());
+        let now = now_in_millis();
+        let then = now.saturating_sub(period.as_millis() as u64);
+        let change = Change::default()
+            .set("progress", percent)?
+            .set("reported", now)?
+            .expect_at_most("reported", then)?;
+        match self.change(job.id, &State::OPEN, change).await {
             Ok(_) => Ok(true),
-            Err(error) if is_condition(&error) => Ok(false),
-            Err(error) => Err(Failure::of("dynamodb:UpdateItem")(error).into()),
+            Err(JobsError::Moved(job)) if !job.state.is_final() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -449,7 +445,23 @@ impl Change {
             let state = AttributeValue::S(state.to_string());
             self.values.insert(placeholder.clone(), state);
         }
-        self.condition = format!("#state IN ({})", allowed.join(", "));
+        self.expect(format!("#state IN ({})", allowed.join(", ")))
+    }
+
+    /// Only a record that has no more there, or nothing, is changed.
+    fn expect_at_most(mut self, path: &str, most: impl Serialize) -> Result<Self, JobsError> {
+        let most = to_attribute_value(most).map_err(JobsError::Unwritable)?;
+        let (path, most) = (self.name(path), self.value(most));
+        Ok(self.expect(format!(
+            "(attribute_not_exists({path}) OR {path} <= {most})"
+        )))
+    }
+
+    fn expect(mut self, condition: String) -> Self {
+        self.condition = match self.condition.is_empty() {
+            true => condition,
+            false => format!("{} AND {condition}", self.condition),
+        };
         self
     }
 
@@ -492,16 +504,27 @@ fn read<T: DeserializeOwned>(item: Item) -> Result<T, JobsError> {
     from_item(item).map_err(|source| JobsError::Unreadable { id, source })
 }
 
-fn is_condition(error: &SdkError<UpdateItemError>) -> bool {
-    error
-        .as_service_error()
-        .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+/// The number of the job that an item is the record of.
+fn read_id(item: &Item) -> Result<JobId, JobsError> {
+    let id = item.get("id").cloned();
+    let id = id.unwrap_or(AttributeValue::Null(true));
+    from_attribute_value(id.clone()).map_err(|source| JobsError::Unreadable {
+        id: format!("{id:?}"),
+        source,
+    })
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// Seconds since the epoch.
 pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    since_epoch().as_secs()
+}
+
+fn now_in_millis() -> u64 {
+    since_epoch().as_millis() as u64
 }

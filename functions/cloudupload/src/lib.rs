@@ -1,8 +1,9 @@
 //! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`,
-//! `workflow`: no AWS, no clock, no network), one room above them for each outside thing.
+//! `workflow`: no AWS, no clock, no network), one room above them for each outside thing, and `function` on top.
 
 pub mod aws;
 pub mod dispatch;
+pub mod function;
 pub mod image;
 pub mod job;
 pub mod jobs;

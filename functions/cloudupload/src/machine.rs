@@ -101,8 +101,7 @@ impl UploadMachine {
             ExecutionStatus::Aborted => Ending::Aborted,
             _ => return Ok(Execution::Running),
         };
-        let cause = answer.cause.unwrap_or_default();
-        let error = answer.error.map(|error| Caught { error, cause });
+        let error = answer.error.map(|error| first_error(error, answer.cause));
         Ok(Execution::Over { ending, error })
     }
 
@@ -126,14 +125,14 @@ impl UploadMachine {
             .collect())
     }
 
-    /// Stops an execution that no job stands behind. One that ended by itself meanwhile is no error.
-    pub async fn stop(&self, job: JobId, cause: &str) -> Result<(), Failure> {
+    /// Stops the job's execution, which then has this reason for its error (256 characters at the most; API reference,
+    /// StopExecution). One that ended by itself meanwhile is no error.
+    pub async fn stop(&self, job: JobId, reason: &str) -> Result<(), Failure> {
         let answer = self
             .client
             .stop_execution()
             .execution_arn(self.execution_arn(job))
-            .error(StepError::ENDED)
-            .cause(cause)
+            .error(reason)
             .send()
             .await
             .map_err(Failure::of("states:StopExecution"));
@@ -144,6 +143,15 @@ impl UploadMachine {
         let machine = self.arn.replacen(":stateMachine:", ":execution:", 1);
         format!("{machine}:{}", job.execution_name())
     }
+}
+
+/// The error that an execution failed with at first. One that could not finish its job has that for its cause, as JSON.
+fn first_error(error: String, cause: Option<String>) -> Caught {
+    let before = match (error.as_str(), &cause) {
+        ("NotFinished", Some(before)) => serde_json::from_str(before).ok(),
+        _ => None,
+    };
+    before.unwrap_or(Caught { error, cause })
 }
 
 /// Tells states that wait to go on, or to give up. One that waits no more is no error.
@@ -176,6 +184,7 @@ impl Callbacks {
             .send_task_failure()
             .task_token(&token.0)
             .error(StepError::ENDED)
+            .cause("the job is final")
             .send()
             .await
             .map_err(Failure::of("states:SendTaskFailure"));
@@ -185,3 +194,21 @@ impl Callbacks {
 
 /// What SendTaskSuccess and SendTaskFailure answer of a state that waits no more (API reference, "Errors").
 const OVER: [&str; 3] = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_told() {
+        let reason = |error: &str, cause: Option<&str>| {
+            first_error(error.to_owned(), cause.map(str::to_owned)).reason()
+        };
+        let denied = r#"{"Error":"JobFailed","Cause":"{\"errorMessage\":\"denied\"}"}"#;
+        assert_eq!(reason("NotFinished", Some(denied)), "denied");
+        let late = r#"{"Error":"States.Timeout","Cause":null}"#;
+        assert_eq!(reason("NotFinished", Some(late)), "States.Timeout");
+        assert_eq!(reason("States.Runtime", Some("why")), "States.Runtime: why");
+        assert_eq!(reason("stopped by hand", None), "stopped by hand");
+    }
+}

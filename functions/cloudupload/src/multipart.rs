@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::{
     Client,
-    types::{CompletedMultipartUpload, CompletedPart, Part},
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Part},
 };
 use bytes::Bytes;
 use tokio::task::JoinSet;
@@ -55,11 +55,15 @@ impl Upload {
             .bucket(&bucket)
             .key(&key)
             .expected_bucket_owner(&owner)
+            // What the SDK sends with each part: both have to be the same (API reference, UploadPart).
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .send()
             .await
             .map_err(Failure::of("s3:CreateMultipartUpload"))?
             .upload_id
-            .unwrap_or_default();
+            .ok_or_else(|| {
+                Failure::odd("s3:CreateMultipartUpload", "the answer has no upload id")
+            })?;
         Ok(Self {
             s3,
             bucket,

@@ -55,11 +55,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn new(retries: Retries) -> Self {
+    /// For a step that finds `done` bytes done already.
+    pub fn new(retries: Retries, done: u64) -> Self {
         Self {
             retries,
             then: Instant::now(),
-            before: 0,
+            before: done,
         }
     }
 
@@ -98,7 +99,7 @@ impl fmt::Display for Reading {
         let percent = (self.bytes * 100).checked_div(self.of).unwrap_or(100);
         write!(
             f,
-            "{percent}% ({:.0} of {:.0} MiB, {:.1} MiB/s, {} retries)",
+            "{percent}% ({:.0} of {:.0} MiB, {:.1} MiB/s, retries: {})",
             self.bytes as f64 / MIB,
             self.of as f64 / MIB,
             self.rate / MIB,
@@ -114,14 +115,14 @@ mod tests {
     #[test]
     fn a_reading_tells_the_speed_since_the_one_before() {
         let retries = Retries::default();
-        let mut meter = Meter::new(retries.clone());
+        let mut meter = Meter::new(retries.clone(), 5 << 20);
         let began = meter.then;
         meter.read_at(began + Duration::from_secs(5), 10 << 20, 100 << 20);
         retries.add();
         let reading = meter.read_at(began + Duration::from_secs(10), 60 << 20, 100 << 20);
         assert_eq!(
             reading.to_string(),
-            "60% (60 of 100 MiB, 10.0 MiB/s, 1 retries)"
+            "60% (60 of 100 MiB, 10.0 MiB/s, retries: 1)"
         );
     }
 }

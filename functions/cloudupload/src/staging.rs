@@ -10,6 +10,7 @@ use tokio_util::io::StreamReader;
 
 use crate::{
     aws::{Failure, Retries},
+    job::{Job, Unrecorded},
     multipart::{self, Upload},
     reporter::Count,
     target::AccountId,
@@ -28,6 +29,17 @@ pub struct Staging {
 pub struct StagedFile {
     pub key: String,
     pub etag: String,
+}
+
+impl StagedFile {
+    /// The file of a job that has received it.
+    pub fn of(job: &Job) -> Result<Self, Unrecorded> {
+        let staged = job.work.staged.as_ref();
+        Ok(Self {
+            key: job.staged_key(),
+            etag: staged.ok_or(Unrecorded("staged file"))?.etag.clone(),
+        })
+    }
 }
 
 /// How often in a row a read may break without a byte having come.

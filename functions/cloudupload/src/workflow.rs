@@ -1,20 +1,14 @@
 //! What the steps of the workflow say to each other, and how they fail. The other half is `infra/upload.asl.json`.
 
-use std::future::Future;
-
-use aws_config::SdkConfig;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use lambda_runtime::Diagnostic;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{self, Failure, Patience},
+    aws::Failure,
     image::{cut::CutError, decode::DecodeError, plan::Slice},
-    job::{Job, JobId, State, TaskToken},
-    jobs::{Jobs, JobsError},
-    journal::Journal,
+    job::{JobId, State, TaskToken, Unrecorded},
+    jobs::JobsError,
     multipart::MultipartError,
-    reporter::every_period,
-    settings::{SettingError, setting},
     slots::SlotsError,
 };
 
@@ -99,7 +93,7 @@ pub struct Finish {
 pub struct Caught {
     pub error: String,
     #[serde(default)]
-    pub cause: String,
+    pub cause: Option<String>,
 }
 
 impl Caught {
@@ -107,7 +101,7 @@ impl Caught {
     pub fn because(reason: &str) -> Self {
         Self {
             error: reason.to_owned(),
-            cause: String::new(),
+            cause: None,
         }
     }
 
@@ -119,13 +113,14 @@ impl Caught {
         struct Cause {
             error_message: String,
         }
-        match serde_json::from_str::<Cause>(&self.cause) {
+        let cause = self.cause.as_deref().unwrap_or_default();
+        match serde_json::from_str::<Cause>(cause) {
             Ok(cause) if [StepError::FAILED, StepError::PASSING].contains(&self.error.as_str()) => {
                 cause.error_message
             }
             Ok(cause) => format!("{}: {}", self.error, cause.error_message),
-            Err(_) if self.cause.is_empty() => self.error.clone(),
-            Err(_) => format!("{}: {}", self.error, self.cause),
+            Err(_) if cause.is_empty() => self.error.clone(),
+            Err(_) => format!("{}: {cause}", self.error),
         }
     }
 }
@@ -135,6 +130,8 @@ impl Caught {
 pub struct Finished {
     pub job: JobId,
     pub state: State,
+    /// Whether its user ended it, which is no failure of the service.
+    pub killed: bool,
 }
 
 /// How a step fails. The names are what the workflow knows them by.
@@ -229,93 +226,21 @@ impl From<CutError> for StepError {
 impl From<DecodeError> for StepError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::Staged(_) => StepError::Passing(error.to_string()),
+            DecodeError::Staged(broke) => {
+                match broke.get_ref().and_then(|cause| cause.downcast_ref()) {
+                    Some(failure) => Failure::clone(failure).into(),
+                    None => StepError::Passing(DecodeError::Staged(broke).to_string()),
+                }
+            }
             error => StepError::because(error),
         }
     }
 }
 
-/// What every function works with.
-#[derive(Clone, Debug)]
-pub struct Tools {
-    pub config: SdkConfig,
-    pub jobs: Jobs,
-    pub journal: Journal,
-}
-
-impl Tools {
-    pub async fn from_env(patience: Patience) -> Result<Self, SettingError> {
-        let config = aws::config(patience).await;
-        Ok(Self {
-            jobs: Jobs::new(
-                aws_sdk_dynamodb::Client::new(&config),
-                setting("JOBS_TABLE")?,
-            ),
-            journal: Journal::new(
-                aws_sdk_cloudwatchlogs::Client::new(&config),
-                setting("JOB_LOG_GROUP")?,
-            ),
-            config,
-        })
+impl From<Unrecorded> for StepError {
+    fn from(error: Unrecorded) -> Self {
+        StepError::because(error)
     }
-
-    /// The job, if it is still open.
-    pub async fn open_job(&self, id: JobId) -> Result<Job, StepError> {
-        let job = self.jobs.get(id).await?;
-        if job.state.is_final() {
-            return Err(StepError::Ended {
-                job: id,
-                state: job.state,
-            });
-        }
-        Ok(job)
-    }
-
-    /// Does a step's work for as long as the job is open: once it is not, because it was killed, the work is dropped.
-    pub async fn while_open<T>(
-        &self,
-        id: JobId,
-        work: impl Future<Output = Result<T, StepError>>,
-    ) -> Result<T, StepError> {
-        let look = async || match self.open_job(id).await {
-            Err(ended @ StepError::Ended { .. }) => Err(ended),
-            // A look that fails is no reason to stop: there will be another.
-            _ => Ok(()),
-        };
-        self.reporting(id, work, look).await
-    }
-
-    /// Does a step's work and reports on it every [`PERIOD`](crate::reporter::PERIOD). A report that fails, as it does once
-    /// the job is final, drops the work. Why a step will be called again is said in the job's log.
-    pub async fn reporting<T>(
-        &self,
-        id: JobId,
-        work: impl Future<Output = Result<T, StepError>>,
-        report: impl AsyncFnMut() -> Result<(), StepError>,
-    ) -> Result<T, StepError> {
-        let done = tokio::select! {
-            done = work => done,
-            failed = every_period(report) => Err(failed),
-        };
-        if let Err(StepError::Passing(trouble)) = &done {
-            let line = format!("{trouble}; trying again");
-            self.journal.of(id).line(line).await;
-        }
-        done
-    }
-}
-
-/// Serves a step: every event goes to `handle`, until Lambda ends the process.
-pub async fn serve<Event, Answer, Handle, Handled>(
-    handle: Handle,
-) -> Result<(), lambda_runtime::Error>
-where
-    Event: DeserializeOwned,
-    Answer: Serialize,
-    Handle: Fn(LambdaEvent<Event>) -> Handled,
-    Handled: Future<Output = Result<Answer, StepError>>,
-{
-    lambda_runtime::run(service_fn(handle)).await
 }
 
 #[cfg(test)]
@@ -325,7 +250,7 @@ mod tests {
     fn caught(error: &str, cause: &str) -> String {
         Caught {
             error: error.to_owned(),
-            cause: cause.to_owned(),
+            cause: Some(cause.to_owned()),
         }
         .reason()
     }

@@ -5,9 +5,9 @@
 //! What others are made of goes first, so that a step that was given up and still runs finds nothing to make anything of:
 //! no parts to make an object of, no object to import, no snapshot to register.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use account::{Ami, Bucket, Import, Session, Status};
+use account::{Ami, Import, Session, Status};
 use aws_config::SdkConfig;
 use cloudupload::{aws::Failure, job::Job, journal::JobLog, staging::Staging, workflow::StepError};
 
@@ -49,12 +49,26 @@ impl Outcome {
 /// How often an import task is looked at until its cancellation is through.
 const LOOKS: u32 = 15;
 
-/// How often a snapshot is tried to be deleted that an AMI was made of a moment ago.
+/// How often a snapshot is tried to be deleted that an AMI was made of a moment ago, or that was tagged a moment ago.
 const SNAPSHOT_TRIES: u32 = 3;
 
+/// How long a clean-up may take before it is put off: while AWS is away, no job must keep its slot.
+const PATIENCE: Duration = Duration::from_secs(150);
+
 impl CleanUp {
-    /// Removes whatever was begun for a job that is not at work any more.
+    /// Removes whatever was begun for a job that is not at work any more, as far as it gets.
     pub async fn run(&self, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
+        match tokio::time::timeout(PATIENCE, self.remove(job, keep, log)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                log.line("Removing what is left takes too long: it is put off.")
+                    .await;
+                Outcome::Trouble
+            }
+        }
+    }
+
+    async fn remove(&self, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
         let mut outcome = Outcome::Clean;
         if job.work.staging_began.is_some() {
             let gone = self.staging.remove(&job.staged_key()).await;
@@ -76,26 +90,27 @@ impl CleanUp {
         }
     }
 
-    async fn in_account(&self, session: &Session, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
-        let key = Bucket::key(&self.deployment, job.id);
-        let gone = session.bucket().remove(&key).await;
+    async fn in_account(
+        &self,
+        session: &Session<'_>,
+        job: &Job,
+        keep: Keep,
+        log: &JobLog,
+    ) -> Outcome {
+        let gone = session.bucket().remove().await;
         let mut outcome = told(log, "the disk in your bucket", gone).await;
         if keep == Keep::Ami || job.work.import_began.is_none() {
             return outcome;
         }
-        let import = Import {
-            ec2: &session.ec2,
-            job,
-            deployment: &self.deployment,
-        };
-        let ami = Ami {
-            ec2: &session.ec2,
-            job,
-            deployment: &self.deployment,
-        };
-        let mut snapshots = Vec::from_iter(job.work.snapshot.clone());
-        let over = end_imports(&import, &mut snapshots).await;
-        outcome = outcome.and(told(log, "the import task", over).await);
+        let (import, ami) = (session.import(), session.ami());
+        let mut tasks = BTreeSet::from_iter(job.work.import_task.clone());
+        let found = import.find().await.map(|found| tasks.extend(found));
+        outcome = outcome.and(told(log, "import tasks, if there are any", found).await);
+        let mut snapshots = BTreeSet::from_iter(job.work.snapshot.clone());
+        for task in tasks {
+            let over = end_import(&import, &task, &mut snapshots).await;
+            outcome = outcome.and(told(log, &format!("the import task {task}"), over).await);
+        }
         if job.work.register_began.is_some() {
             outcome = outcome.and(told(log, "the AMI", remove_ami(&ami).await).await);
         }
@@ -107,39 +122,29 @@ impl CleanUp {
     }
 }
 
-/// Cancels the job's import tasks, and finds the snapshots that they made all the same: a task may complete while it is
-/// being cancelled.
-async fn end_imports(import: &Import<'_>, snapshots: &mut Vec<String>) -> Result<(), Failure> {
-    let mut tasks = import.find().await?;
-    // A task may be known by its id before a search by tag finds it.
-    if let Some(task) = &import.job.work.import_task
-        && tasks.iter().all(|(found, _)| found != task)
-    {
-        tasks.push((task.clone(), import.status(task).await?));
-    }
-    for (task, mut status) in tasks {
-        let mut cancelled = Ok(());
-        for _ in 0..LOOKS {
-            if !matches!(status, Status::Active { .. }) {
-                break;
+/// Cancels an import task, and finds the snapshot that it made all the same: it may complete while it is being cancelled.
+async fn end_import(
+    import: &Import<'_>,
+    task: &str,
+    snapshots: &mut BTreeSet<String>,
+) -> Result<(), Failure> {
+    let mut cancelled = Ok(());
+    for _ in 0..LOOKS {
+        match import.status(task).await? {
+            Some(Status::Active { .. }) => {
+                cancelled = import.cancel(task).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            cancelled = import.cancel(&task).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            status = import.status(&task).await?;
-        }
-        match status {
-            Status::Completed { snapshot } if !snapshots.contains(&snapshot) => {
-                snapshots.push(snapshot);
+            Some(Status::Completed { snapshot }) => {
+                snapshots.insert(snapshot);
+                return Ok(());
             }
-            Status::Active { .. } => {
-                cancelled?;
-                let message = format!("{task} is still at work after {LOOKS} tries to cancel it");
-                return Err(Failure::odd("ec2:CancelImportTask", message));
-            }
-            _ => {}
+            Some(Status::Over { .. }) | None => return Ok(()),
         }
     }
-    Ok(())
+    cancelled?;
+    let message = format!("{task} is still at work after {LOOKS} tries to cancel it");
+    Err(Failure::odd("ec2:CancelImportTask", message))
 }
 
 async fn remove_ami(ami: &Ami<'_>) -> Result<(), Failure> {
@@ -149,18 +154,25 @@ async fn remove_ami(ami: &Ami<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A step that was given up may register its AMI just before the snapshot goes: then the AMI goes too.
+/// Deletes a snapshot, which nobody may have lived to tag: only what has the job's tags is the session's to delete. A step
+/// that was given up may register its AMI just before the snapshot goes: then the AMI goes too.
 async fn remove_snapshot(ami: &Ami<'_>, snapshot: &str) -> Result<(), Failure> {
+    if !ami.tag_snapshot(snapshot).await? {
+        return Ok(());
+    }
     let mut tries = 1;
     loop {
         match ami.delete_snapshot(snapshot).await {
-            Err(failure) if failure.has_code("InvalidSnapshot.InUse") && tries < SNAPSHOT_TRIES => {
+            Err(failure) if tries < SNAPSHOT_TRIES && failure.has_code("InvalidSnapshot.InUse") => {
                 remove_ami(ami).await?;
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                tries += 1;
+            }
+            // EC2 may not know the tags yet.
+            Err(failure) if tries < SNAPSHOT_TRIES && failure.has_code("UnauthorizedOperation") => {
             }
             deleted => return deleted,
         }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tries += 1;
     }
 }
 

@@ -2,10 +2,11 @@
 
 use cloudupload::{
     dispatch::Dispatcher,
+    function::Tools,
     job::{self, Job, JobId, State},
     jobs::{self, JobsError},
     journal::JobLog,
-    workflow::{Caught, Finish, Finished, StepError, Tools},
+    workflow::{Caught, Finish, Finished, StepError},
 };
 
 use crate::{
@@ -33,6 +34,7 @@ impl Finishing {
                 return Ok(Finished {
                     job: id,
                     state: State::Failed,
+                    killed: false,
                 });
             }
             job => job?,
@@ -46,7 +48,10 @@ impl Finishing {
                 let outcome = self.clean_up.run(&job, Keep::Ami, &log).await;
                 match self.succeed(&job, image, &log).await? {
                     job if job.state == State::Succeeded => (job, Some(outcome)),
-                    killed => (killed, None),
+                    killed => {
+                        log.line(format!("Removing {image} again.")).await;
+                        (killed, None)
+                    }
                 }
             }
             // Final before the clean-up, so that nothing that still runs makes anything new.
@@ -107,6 +112,7 @@ impl Finishing {
             _ => Ok(Finished {
                 job: job.id,
                 state: job.state,
+                killed: job.is_killed(),
             }),
         }
     }

@@ -8,9 +8,10 @@ use clean_up::CleanUp;
 use cloudupload::{
     aws::{self, Patience},
     dispatch::Dispatcher,
+    function::{self, Tools},
     settings::{parsed, setting},
     staging::Staging,
-    workflow::{self, Finish, Tools},
+    workflow::Finish,
 };
 use finish::Finishing;
 use lambda_runtime::{Error, LambdaEvent, tracing};
@@ -30,5 +31,5 @@ async fn main() -> Result<(), Error> {
         clean_up,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<Finish>| finishing.run(event.payload).await).await
+    function::serve(async |event: LambdaEvent<Finish>| finishing.run(event.payload).await).await
 }

@@ -5,10 +5,11 @@ mod prepare;
 
 use cloudupload::{
     aws::{self, Patience},
+    function::{self, Tools},
     settings::{parsed, setting},
     slots::Slots,
     staging::Staging,
-    workflow::{self, Step, Tools},
+    workflow::Step,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use prepare::Preparing;
@@ -24,5 +25,5 @@ async fn main() -> Result<(), Error> {
         deployment: setting("DEPLOYMENT")?,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<Step>| preparing.run(event.payload.job).await).await
+    function::serve(async |event: LambdaEvent<Step>| preparing.run(event.payload.job).await).await
 }

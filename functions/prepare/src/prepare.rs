@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use account::{Ami, Bucket, Session};
+use account::Session;
 use cloudupload::{
+    function::Tools,
     image::partition::BootMode,
     job::{Disk, JobId, Work},
     jobs,
     names::Arch,
     slots::Slots,
     staging::{StagedFile, Staging},
-    workflow::{Prepared, StepError, Tools},
+    workflow::{Prepared, StepError},
 };
 
 use crate::inspect::{Findings, inspect};
@@ -43,22 +44,9 @@ impl Preparing {
             ))
             .await;
         }
-        let ami = Ami {
-            ec2: &session.ec2,
-            job: &job,
-            deployment: &self.deployment,
-        };
-        ami.check_name().await?;
+        session.ami().check_name().await?;
 
-        let staged = job
-            .work
-            .staged
-            .clone()
-            .ok_or_else(|| StepError::because("the record names no staged file"))?;
-        let file = StagedFile {
-            key: job.staged_key(),
-            etag: staged.etag,
-        };
+        let file = StagedFile::of(&job)?;
         let Findings {
             compression,
             table,
@@ -90,11 +78,15 @@ impl Preparing {
             ..Work::default()
         };
         jobs.learn(id, &news).await?;
-        let upload = bucket.begin(Bucket::key(&self.deployment, id)).await?;
+        // A step that runs twice must not begin a second upload while slices still go into the first.
+        let upload = match &job.work.target_upload {
+            Some(upload) => upload.clone(),
+            None => bucket.begin().await?.id,
+        };
         let news = Work {
             disk: Some(Disk { compression, boot }),
             moved: Some(BTreeMap::new()),
-            target_upload: Some(upload.id),
+            target_upload: Some(upload),
             ..Work::default()
         };
         jobs.learn(id, &news).await?;

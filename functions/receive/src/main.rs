@@ -3,18 +3,18 @@
 mod intake;
 mod receive;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cloudupload::{
     aws::{self, Patience},
+    function::{self, Tools, stop_before_end},
     obs::Obs,
     settings::{parsed, setting},
     staging::Staging,
-    workflow::{self, Step, Tools},
+    workflow::Step,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use receive::Receive;
-use tokio::time::Instant;
 
 /// What is left of an invocation's time when it stops reading, to put away what it has.
 const RESERVE: Duration = Duration::from_secs(90);
@@ -29,9 +29,8 @@ async fn main() -> Result<(), Error> {
         obs: Obs::new(&setting("OBS_URL")?)?,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<Step>| {
-        let left = event.context.deadline().duration_since(SystemTime::now());
-        let stop = Instant::now() + left.unwrap_or_default().saturating_sub(RESERVE);
+    function::serve(async |event: LambdaEvent<Step>| {
+        let stop = stop_before_end(&event.context, RESERVE);
         receive.run(event.payload.job, stop).await
     })
     .await

@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use cloudupload::{
-    aws::Failure,
+    aws::{Failure, Retries},
+    function::Tools,
     job::{Job, JobId, Progress, Staged, State, Work},
     jobs::{self, JobsError},
     journal::JobLog,
     obs::{Obs, ObsError},
     reporter::{Count, Meter},
     staging::Staging,
-    workflow::{Received, StepError, Tools},
+    workflow::{Received, StepError},
 };
 use tokio::time::Instant;
 
 use crate::intake::Intake;
 
-/// How often in a row the download may break without a byte having come. With the pauses between, that is about five
+/// How often in a row the download may break without a byte having come. With the pauses between, that is two to three
 /// minutes of OBS being away.
 const BREAKS: u32 = 8;
 
@@ -58,7 +59,11 @@ impl Receive {
         };
         let log = self.tools.journal.of(id);
         let count = Count::default();
-        let mut meter = Meter::new(Default::default());
+        let received = job.work.received.as_ref();
+        let mut meter = Meter::new(
+            Retries::default(),
+            received.map_or(0, |received| received.bytes),
+        );
         let report = async || {
             let (bytes, of) = (count.get(), job.order.size);
             let progress = Progress::Received { bytes, of };
@@ -80,6 +85,7 @@ impl Receive {
         stop: Instant,
     ) -> Result<bool, StepError> {
         let mut intake = self.open(job, log).await?;
+        count.set(intake.bytes());
         let mut breaks = 0;
         loop {
             let before = intake.bytes();
@@ -110,6 +116,10 @@ impl Receive {
                     ))
                     .await;
                     self.tools.jobs.count_try(job.id).await?;
+                    if Instant::now() + pause >= stop {
+                        self.checkpoint(job.id, &mut intake).await?;
+                        return Ok(false);
+                    }
                     tokio::time::sleep(pause).await;
                 }
             }

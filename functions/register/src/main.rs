@@ -4,8 +4,9 @@ mod register;
 
 use cloudupload::{
     aws::Patience,
+    function::{self, Tools},
     settings::setting,
-    workflow::{self, Step, Tools},
+    workflow::Step,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use register::Registering;
@@ -17,5 +18,5 @@ async fn main() -> Result<(), Error> {
         tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
-    workflow::serve(async |event: LambdaEvent<Step>| registering.run(event.payload.job).await).await
+    function::serve(async |event: LambdaEvent<Step>| registering.run(event.payload.job).await).await
 }

@@ -1,10 +1,11 @@
 //! Registers the AMI.
 
-use account::{Ami, Session};
+use account::Session;
 use cloudupload::{
+    function::Tools,
     job::{JobId, Work},
     jobs,
-    workflow::{Step, StepError, Tools},
+    workflow::{Step, StepError},
 };
 
 pub struct Registering {
@@ -23,17 +24,12 @@ impl Registering {
             return Err(StepError::because("the record names no snapshot"));
         };
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        let ami = Ami {
-            ec2: &session.ec2,
-            job: &job,
-            deployment: &self.deployment,
-        };
         let news = Work {
             register_began: job.work.register_began.or_else(|| Some(jobs::now())),
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;
-        let image = ami.register(snapshot, disk.boot).await?;
+        let image = session.ami().register(snapshot, disk.boot).await?;
         let news = Work {
             image: Some(image),
             ..Work::default()

@@ -4,8 +4,9 @@ mod seal;
 
 use cloudupload::{
     aws::Patience,
+    function::{self, Tools},
     settings::setting,
-    workflow::{self, Seal, Tools},
+    workflow::Seal,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use seal::Sealing;
@@ -17,5 +18,5 @@ async fn main() -> Result<(), Error> {
         tools: Tools::from_env(Patience::Step).await?,
         deployment: setting("DEPLOYMENT")?,
     };
-    workflow::serve(async |event: LambdaEvent<Seal>| sealing.run(event.payload).await).await
+    function::serve(async |event: LambdaEvent<Seal>| sealing.run(event.payload).await).await
 }

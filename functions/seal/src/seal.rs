@@ -1,10 +1,11 @@
 //! Completes the disk in the user's bucket and starts its import.
 
-use account::{Bucket, Import, Session};
+use account::Session;
 use cloudupload::{
+    function::Tools,
     job::Work,
     jobs,
-    workflow::{FIRST_WAIT, Importing, Seal, StepError, Tools},
+    workflow::{FIRST_WAIT, Importing, Seal, StepError},
 };
 
 pub struct Sealing {
@@ -21,25 +22,17 @@ impl Sealing {
         let job = self.tools.open_job(id).await?;
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let bucket = session.bucket();
-        let upload = job.work.target_upload.clone().ok_or_else(|| {
-            StepError::because("the record names no upload into the user's bucket")
-        })?;
         let disk = bucket
-            .upload(Bucket::key(&self.deployment, id), upload)
+            .upload(job.target_upload()?)
             .complete(Some(slices.iter().map(|slice| slice.bytes).sum()))
             .await?;
-        let import = Import {
-            ec2: &session.ec2,
-            job: &job,
-            deployment: &self.deployment,
-        };
         let news = Work {
             disk_size: Some(disk.size),
             import_began: job.work.import_began.or_else(|| Some(jobs::now())),
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;
-        let task = import.start(&bucket).await?;
+        let task = session.import().start(&bucket).await?;
         let news = Work {
             import_task: Some(task.clone()),
             ..Work::default()

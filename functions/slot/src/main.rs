@@ -6,7 +6,8 @@ mod slot;
 use cloudupload::{
     aws::Patience,
     dispatch::Dispatcher,
-    workflow::{self, Tools, WaitForSlot},
+    function::{self, Tools},
+    workflow::WaitForSlot,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use slot::Queueing;
@@ -19,5 +20,5 @@ async fn main() -> Result<(), Error> {
         dispatcher: Dispatcher::from_env(&tools)?,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<WaitForSlot>| queueing.run(event.payload).await).await
+    function::serve(async |event: LambdaEvent<WaitForSlot>| queueing.run(event.payload).await).await
 }

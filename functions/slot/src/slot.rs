@@ -2,9 +2,10 @@
 
 use cloudupload::{
     dispatch::Dispatcher,
+    function::Tools,
     jobs,
     slots::{Holder, Place, Waiter},
-    workflow::{Step, StepError, Tools, WaitForSlot},
+    workflow::{Step, StepError, WaitForSlot},
 };
 
 pub struct Queueing {

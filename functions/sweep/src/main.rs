@@ -6,9 +6,9 @@ mod verdict;
 use cloudupload::{
     aws::Patience,
     dispatch::Dispatcher,
+    function::{self, Tools},
     machine::UploadMachine,
     settings::setting,
-    workflow::{self, Tools},
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use sweep::{Event, Sweeping};
@@ -23,5 +23,5 @@ async fn main() -> Result<(), Error> {
         dispatcher: Dispatcher::from_env(&tools)?,
         jobs: tools.jobs,
     };
-    workflow::serve(async |event: LambdaEvent<Event>| sweeping.run(event.payload).await).await
+    function::serve(async |event: LambdaEvent<Event>| sweeping.run(event.payload).await).await
 }

@@ -7,13 +7,13 @@ use cloudupload::{
     job::{Job, JobId},
     jobs::{self, Jobs, JobsError},
     machine::{Execution, UploadMachine},
-    slots::SlotsError,
+    slots::{Holder, SlotsError},
     workflow::{Finish, StepError},
 };
 use lambda_runtime::tracing;
 use serde::{Deserialize, Serialize};
 
-use crate::verdict::{Verdict, verdict};
+use crate::verdict::{Verdict, is_stuck, verdict};
 
 pub struct Sweeping {
     pub jobs: Jobs,
@@ -75,22 +75,36 @@ impl Sweeping {
 
     /// What fails for one job is no reason to leave out the others: the first trouble is told in the end.
     async fn everything(&self, swept: &mut Swept) -> Result<(), StepError> {
-        let queued = self.queued().await?;
+        let held = self.dispatcher.slots.held().await?;
+        let queued = self.queued(&held).await?;
         let unfinished: BTreeSet<JobId> = self.jobs.unfinished().await?.into_iter().collect();
         let running = self.machine.running().await?;
         let of_interest = [&unfinished, &running, &queued].into_iter().flatten();
         let found = self.jobs.get_many(of_interest.copied().collect()).await?;
         let mut trouble = Ok(());
-        for id in &unfinished {
-            if let Some(job) = found.get(id) {
-                trouble = trouble.and(self.unfinished(job, &running, swept).await);
+        for job in unfinished.iter().filter_map(|id| found.get(id)) {
+            trouble = trouble.and(match job {
+                Ok(job) => self.unfinished(job, &running, swept).await,
+                Err(unreadable) => Err(StepError::because(unreadable)),
+            });
+        }
+        for &id in running.iter().filter(|id| !found.contains_key(id)) {
+            trouble = trouble.and(self.stop(id, "there is no such job", swept).await);
+        }
+        for holder in &held {
+            if let Some(Ok(job)) = found.get(&holder.job)
+                && running.contains(&job.id)
+                && is_stuck(job, holder, jobs::now())
+            {
+                let reason = "the upload did not go on with its slot: ask for it again";
+                trouble = trouble.and(self.stop(job.id, reason, swept).await);
             }
         }
-        for id in running.iter().filter(|id| !found.contains_key(id)) {
-            trouble = trouble.and(self.stop(*id, swept).await);
-        }
         for &id in &queued {
-            let ended = found.get(&id).is_none_or(|job| job.state.is_final());
+            let ended = match found.get(&id) {
+                Some(job) => job.as_ref().is_ok_and(|job| job.state.is_final()),
+                None => true,
+            };
             if ended && !running.contains(&id) && !unfinished.contains(&id) {
                 trouble = trouble.and(self.release(id, swept).await);
             }
@@ -103,8 +117,7 @@ impl Sweeping {
     }
 
     /// The jobs that have a slot or wait for one.
-    async fn queued(&self) -> Result<BTreeSet<JobId>, SlotsError> {
-        let held = self.dispatcher.slots.held().await?;
+    async fn queued(&self, held: &[Holder]) -> Result<BTreeSet<JobId>, SlotsError> {
         let mut queued: BTreeSet<JobId> = held.iter().map(|holder| holder.job).collect();
         let mut from = None;
         loop {
@@ -155,8 +168,8 @@ impl Sweeping {
         Ok(())
     }
 
-    async fn stop(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
-        self.machine.stop(id, "there is no such job").await?;
+    async fn stop(&self, id: JobId, reason: &str, swept: &mut Swept) -> Result<(), StepError> {
+        self.machine.stop(id, reason).await?;
         swept.stopped.push(id);
         Ok(())
     }

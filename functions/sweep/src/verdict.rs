@@ -1,8 +1,9 @@
 //! What is to be done about a job that is not settled.
 
 use cloudupload::{
-    job::{Job, LATE_WRITERS, TaskToken},
+    job::{Job, LATE_WRITERS, State, TaskToken},
     machine::{Ending, Execution},
+    slots::Holder,
     workflow::Caught,
 };
 
@@ -33,7 +34,7 @@ pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
             Execution::Missing if now < job.created + STARTS_WITHIN => Verdict::Fine,
             Execution::Missing => finish("the upload was not started: ask for it again"),
             Execution::Over {
-                ending: Ending::Failed,
+                ending: Ending::Failed | Ending::Aborted,
                 error: Some(error),
             } => Verdict::Finish(error),
             Execution::Over { ending, .. } => finish(ending.reason()),
@@ -52,6 +53,16 @@ pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
     }
 }
 
+/// Seconds within which a job that was granted a slot goes on: longer than the workflow waits for a function that is
+/// throttled.
+const GOES_ON_WITHIN: u64 = 2 * 3600;
+
+/// Whether a job that runs has a slot and will never use it, however often it is told: its execution waits for another
+/// token than the one in the record.
+pub fn is_stuck(job: &Job, holder: &Holder, now: u64) -> bool {
+    job.state == State::Scheduled && holder.begun.is_none() && now >= holder.since + GOES_ON_WITHIN
+}
+
 fn finish(reason: &str) -> Verdict {
     Verdict::Finish(Caught::because(reason))
 }
@@ -65,7 +76,7 @@ fn next_look(ended: u64, cleaned: u64, complete: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUp, State};
+    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUp};
     use serde_json::json;
 
     use super::*;
@@ -160,14 +171,31 @@ mod tests {
         );
         let denied = Caught {
             error: "JobFailed".to_owned(),
-            cause: r#"{"errorType": "JobFailed", "errorMessage": "dynamodb:GetItem failed"}"#
-                .to_owned(),
+            cause: Some(
+                r#"{"errorType": "JobFailed", "errorMessage": "dynamodb:GetItem failed"}"#
+                    .to_owned(),
+            ),
         };
         let execution = Execution::Over {
             ending: Ending::Failed,
             error: Some(denied),
         };
         assert_eq!(reason(execution), "dynamodb:GetItem failed");
+    }
+
+    #[test]
+    fn a_slot_that_nobody_uses_is_stuck() {
+        let held = |begun: Option<u64>| -> Holder {
+            serde_json::from_value(json!({
+                "job": 17, "user": "tom", "execution": "arn", "since": CREATED, "begun": begun,
+            }))
+            .unwrap()
+        };
+        let (job, late) = (job(State::Scheduled), CREATED + GOES_ON_WITHIN);
+        assert!(is_stuck(&job, &held(None), late));
+        assert!(!is_stuck(&job, &held(None), late - 1));
+        assert!(!is_stuck(&job, &held(Some(CREATED)), late));
+        assert!(!is_stuck(&ended(State::Failed, None), &held(None), late));
     }
 
     #[test]

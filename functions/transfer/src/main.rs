@@ -2,14 +2,20 @@
 
 mod transfer;
 
+use std::time::Duration;
+
 use cloudupload::{
     aws::{self, Patience},
+    function::{self, Tools, stop_before_end},
     settings::{parsed, setting},
     staging::Staging,
-    workflow::{self, Tools, Transfer},
+    workflow::Transfer,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use transfer::Transferring;
+
+/// What is left of an invocation's time when it gives up, to say so.
+const RESERVE: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -21,6 +27,9 @@ async fn main() -> Result<(), Error> {
         deployment: setting("DEPLOYMENT")?,
         tools,
     };
-    workflow::serve(async |event: LambdaEvent<Transfer>| transferring.run(event.payload).await)
-        .await
+    function::serve(async |event: LambdaEvent<Transfer>| {
+        let stop = stop_before_end(&event.context, RESERVE);
+        transferring.run(event.payload, stop).await
+    })
+    .await
 }

@@ -1,19 +1,22 @@
 //! Moves one slice: ranged read, decoder, parts.
 
-use account::{Bucket, Session};
+use account::Session;
 use cloudupload::{
     aws::Retries,
+    function::Tools,
     image::{
         cut::Parts,
         decode::Decoder,
+        format::Compression,
         plan::{Coding, Slice},
     },
     job::{Job, Progress},
     multipart::Writer,
     reporter::{Count, Meter, PERIOD},
     staging::{StagedFile, Staging},
-    workflow::{StepError, Tools, Transfer, Transferred},
+    workflow::{StepError, Transfer, Transferred},
 };
+use tokio::time::{Instant, timeout_at};
 
 pub struct Transferring {
     pub tools: Tools,
@@ -22,15 +25,25 @@ pub struct Transferring {
 }
 
 impl Transferring {
+    /// Moves the slice, and gives up at `stop`.
     pub async fn run(
         &self,
         Transfer { job: id, slice }: Transfer,
+        stop: Instant,
     ) -> Result<Transferred, StepError> {
         let job = self.tools.open_job(id).await?;
         let (count, retries) = (Count::default(), Retries::default());
-        let mut meter = Meter::new(retries.clone());
+        let moved = job.work.moved.as_ref();
+        let mut meter = Meter::new(
+            retries.clone(),
+            moved.map_or(0, |moved| moved.values().sum()),
+        );
         let report = async || self.report(&job, slice.index, &count, &mut meter).await;
-        let work = self.transfer(&job, &slice, &count, &retries);
+        let work = async {
+            let work = self.transfer(&job, &slice, &count, &retries);
+            let done = timeout_at(stop, work).await;
+            done.unwrap_or_else(|_| Err(out_of_time(&slice)))
+        };
         let bytes = self.tools.reporting(id, work, report).await?;
         self.tools
             .jobs
@@ -46,15 +59,7 @@ impl Transferring {
         count: &Count,
         retries: &Retries,
     ) -> Result<u64, StepError> {
-        let (Some(staged), Some(upload)) = (&job.work.staged, &job.work.target_upload) else {
-            return Err(StepError::because(
-                "the record names no staged file or no upload",
-            ));
-        };
-        let file = StagedFile {
-            key: job.staged_key(),
-            etag: staged.etag.clone(),
-        };
+        let file = StagedFile::of(job)?;
         let stream = self.staging.stream(
             file.clone(),
             slice.staged.clone(),
@@ -71,13 +76,14 @@ impl Transferring {
         let mut parts = Parts::new(slice, decoder);
 
         let session = Session::assume(&self.tools.config, job, &self.deployment).await?;
-        let key = Bucket::key(&self.deployment, job.id);
-        let upload = session.bucket_counting(retries).upload(key, upload.clone());
-        let mut writer = Writer::new(upload);
+        let bucket = session.bucket_counting(retries);
+        let mut writer = Writer::new(bucket.upload(job.target_upload()?));
         let mut bytes = 0;
         while let Some(part) = parts.next().await? {
             bytes += part.body.len() as u64;
             writer.put(part.number.into(), part.body).await?;
+            // Decompressing may find all of its input there for minutes, and would keep the reports waiting.
+            tokio::task::yield_now().await;
         }
         writer.flush().await?;
         if parts.disk().is_some_and(|disk| disk.vhd) {
@@ -97,14 +103,14 @@ impl Transferring {
     ) -> Result<(), StepError> {
         let jobs = &self.tools.jobs;
         let now = jobs.set_moved(job.id, slice, count.get()).await?;
+        let moved = now.work.moved.as_ref();
         let (bytes, of) = (
-            now.work.moved.unwrap_or_default().values().sum(),
+            moved.map_or(0, |moved| moved.values().sum()),
             job.order.size,
         );
         let reading = meter.read(bytes, of);
-        if jobs.may_report(job.id, PERIOD).await? {
-            jobs.set_progress(job.id, Progress::Transferred { bytes, of })
-                .await?;
+        let progress = Progress::Transferred { bytes, of };
+        if jobs.report(&now, progress, PERIOD).await? {
             self.tools
                 .journal
                 .of(job.id)
@@ -112,5 +118,22 @@ impl Transferring {
                 .await;
         }
         Ok(())
+    }
+}
+
+/// What to say of a slice that a function's time is too short for. What only one stream can decompress takes as long the
+/// next time.
+fn out_of_time(slice: &Slice) -> StepError {
+    match &slice.coding {
+        Coding::Whole(compression) if *compression != Compression::Plain => {
+            StepError::Failed(format!(
+                "{compression} data that has to be decompressed in one piece takes longer than a function may run: \
+                 compress the image with \"xz -T0\", whose blocks are decompressed side by side"
+            ))
+        }
+        _ => StepError::Passing(format!(
+            "slice {} took longer than a function may run",
+            slice.index
+        )),
     }
 }

@@ -16,9 +16,6 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// How many bytes [`Compression::of`] needs to see.
-    pub const MAGIC_LEN: usize = 6;
-
     /// The compression of data that starts like this.
     ///
     /// The magic numbers are those of xz-file-format.txt 2.1.1.1, RFC 1952 2.3.1 (with deflate, the only method there

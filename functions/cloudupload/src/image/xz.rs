@@ -9,7 +9,7 @@
 //!
 //! Source: "The .xz File Format" 1.2.1 (xz-file-format.txt of XZ Utils); section numbers below are its.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,18 +67,6 @@ impl Check {
 
     fn flags(self) -> [u8; 2] {
         [0, self as u8]
-    }
-}
-
-/// For the journal, as `xz --list` names them.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Crc32 => "CRC32",
-            Self::Crc64 => "CRC64",
-            Self::Sha256 => "SHA-256",
-        })
     }
 }
 
