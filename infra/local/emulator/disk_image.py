@@ -1,6 +1,6 @@
 """What VM Import makes of the bytes of a disk image.
 
-"Image formats supported by VM Import/Export", VM Import/Export User Guide. The emulator reads RAW and fixed VHD.
+"Image formats supported by VM Import/Export", VM Import/Export User Guide. The emulator reads RAW.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from file_body import Bytes
 
 SECTOR = 512
-"""Bytes; a disk is a whole number of sectors, and a fixed VHD ends with one more, its footer."""
+"""Bytes; a disk is a whole number of sectors."""
 
 FORMATS = ("RAW", "VHD", "VMDK", "VHDX")
 
@@ -28,9 +28,6 @@ _NOT_RAW = {
 }
 """Magic bytes of disk, archive and compression formats and where they lie: such a file is no raw disk."""
 
-_VHD_COOKIE, _VHD_TYPE, _VHD_SIZE, _FIXED = slice(0, 8), slice(60, 64), slice(48, 56), 2
-"""Fields of the VHD footer, big-endian (Microsoft, "Virtual Hard Disk Image Format Specification")."""
-
 
 class InvalidDisk(Exception):
     """A disk that VM Import refuses; the text is the task's status message."""
@@ -43,30 +40,13 @@ UNSUPPORTED = "Unsupported specified file format"
 """As AWS words it: osbuild/osbuild-composer issue 706 shows such a task."""
 
 
-def disk_size(image: Bytes, image_format: str) -> int:
-    """How many bytes the disk in an image has; the disk is the image's beginning. Raises InvalidDisk."""
+def check_disk(image: Bytes, image_format: str) -> None:
     size = len(image)
     if size == 0:
         raise InvalidDisk("The disk image is empty")
-    match image_format:
-        case "RAW":
-            if any(image[at : at + len(magic)] == magic for magic, at in _NOT_RAW.items()):
-                raise InvalidDisk(UNSUPPORTED)
-        case "VHD":
-            size = _fixed_vhd_size(image)
-        case _:
-            raise InvalidDisk(f"Unsupported {image_format} File Format")
+    if image_format != "RAW":
+        raise InvalidDisk(f"Unsupported {image_format} File Format")
+    if any(image[at : at + len(magic)] == magic for magic, at in _NOT_RAW.items()):
+        raise InvalidDisk(UNSUPPORTED)
     if size % SECTOR:
         raise InvalidDisk(f"The size of the disk, {size} bytes, is not a multiple of {SECTOR}")
-    return size
-
-
-def _fixed_vhd_size(image: Bytes) -> int:
-    footer = image[-SECTOR:]
-    fixed = footer[_VHD_COOKIE] == b"conectix" and int.from_bytes(footer[_VHD_TYPE]) == _FIXED
-    if len(footer) < SECTOR or not fixed:
-        raise InvalidDisk("Unsupported VHD File Format")
-    size = len(image) - SECTOR
-    if int.from_bytes(footer[_VHD_SIZE]) != size:
-        raise InvalidDisk("Footers not identical")
-    return size

@@ -8,15 +8,14 @@ handler, through `require`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2, tagging
 
-from ec2_query import Query, Refusal, Tags
+from ec2_query import Query, Refusal, Tags, tags_of
 
 
 def image_arn(image: str) -> str:
@@ -56,13 +55,12 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "RegisterImage": lambda query: [image_arn("*"), *map(snapshot_arn, mapped_snapshots(query))],
     "DeregisterImage": lambda query: [image_arn(query.text("ImageId"))],
     "DeleteSnapshot": lambda query: [snapshot_arn(query.text("SnapshotId"))],
-    "CopySnapshot": lambda _: [snapshot_arn("*")],
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
-    "DeleteTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
 """The ARNs that a caller of each action needs; None where ministack's own rule is left to answer."""
 
-_OWNED = re.compile(r"^(arn:aws:ec2:[^:]*:)\d{12}(:(?:image|snapshot)/)")
+TAGGING = frozenset({"CreateTags", "ImportSnapshot", "RegisterImage"})
+"""The actions whose requests carry aws:RequestTag/<key> and aws:TagKeys."""
 
 
 def resource_arns(parameters: dict[str, Any]) -> list[str]:
@@ -96,14 +94,15 @@ def allowed(action: str, resource: str, service: str, context: dict[str, Any] | 
 
 
 def require_all(action: str, query: Query) -> None:
-    """Checks what ministack has not: the resources after the first, and tags given on creation."""
-    arns = resource_arns(query.parameters)
-    for arn in arns[1:]:
-        require(f"ec2:{action}", arn)
+    """Checks what ministack has not: the resources after the first."""
+    context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", query.parameters)
+    for arn in resource_arns(query.parameters)[1:]:
+        require(f"ec2:{action}", arn, context=context)
 
 
 def require_tagging(action: str, arn: str, tags: Tags) -> None:
-    """Tags on creation need ec2:CreateTags too ("Grant permission to tag Amazon EC2 resources during creation")."""
+    """Tags on creation need ec2:CreateTags too ("Grant permission to tag Amazon EC2 resources during creation"). Only
+    then is there an ec2:CreateAction: a CreateTags request has none."""
     if tags:
         context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         context |= {"aws:TagKeys": list(tags), "ec2:CreateAction": action}
@@ -116,6 +115,29 @@ def dry_run(query: Query) -> None:
         raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
+def with_resource_tags(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    """Conditions on aws:ResourceTag/<key> see a resource's tags as they are. ministack gives them to the policies of a
+    user or role only, not to a session policy ("IAM JSON policy evaluation": both must allow), and knows the resources
+    by its own ARNs."""
+
+    @functools.wraps(enforce)
+    def enforced(
+        key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = dict(service_context or {})
+        if service == "ec2":
+            tags = tags_of(resource_arn.rpartition("/")[2])
+            context |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
+        return enforce(key, action, service, region, resource_arn, context)
+
+    return enforced
+
+
 def install() -> None:
     """Puts the ARNs above in place of ministack's, and lets conditions see the tags of these resources."""
     resolve = iam_actions.extract_resource_arn
@@ -125,30 +147,9 @@ def install() -> None:
     ) -> str:
         if service == "ec2" and (arns := resource_arns(parameters)):
             return arns[0]
-        arn = resolve(service, method, path, headers, body, parameters, region, account)
-        return _OWNED.sub(r"\1\2", arn)
+        return resolve(service, method, path, headers, body, parameters, region, account)
 
     iam_actions.extract_resource_arn = extract
-    # Which requests carry aws:RequestTag keys. ministack looks for members named Tags only, in a 10 MB model it
-    # would parse in the first EC2 request.
-    iam_actions._TAG_OPERATIONS["ec2"] = frozenset(_TAGGING)
-    known_tags = tagging.resource_tags
-
-    def resource_tags(arn: str) -> dict[str, str] | None:
-        kind, _, resource = arn.partition(":ec2:")[2].rpartition(":")[2].partition("/")
-        if kind in ("image", "snapshot", "import-snapshot-task"):
-            return {tag["Key"]: tag.get("Value", "") for tag in ec2._tags.get(resource, [])}
-        return known_tags(arn)
-
-    tagging.resource_tags = resource_tags
-
-
-_TAGGING: Iterable[str] = (
-    "CreateTags",
-    "DeleteTags",
-    "ImportSnapshot",
-    "RegisterImage",
-    "CreateSnapshot",
-    "CopySnapshot",
-    "RunInstances",
-)
+    # Else ministack looks for members named Tags, in a 10 MB model that it would parse in the first EC2 request.
+    iam_actions._TAG_OPERATIONS["ec2"] = TAGGING
+    iam_evaluator.enforce = with_resource_tags(iam_evaluator.enforce)

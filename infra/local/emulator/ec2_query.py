@@ -86,19 +86,20 @@ class Query:
             number += 1
         return tags
 
-    def tag_specifications(self, *taggable: str) -> dict[str, Tags]:
-        """Tags per resource type; a type not in `taggable` is refused."""
-        specifications: dict[str, Tags] = {}
+    def tag_specification(self, taggable: str) -> Tags:
+        """The tags for the one resource type that the action can tag; others are refused, with the text of aws/aws-cli
+        issue 2865."""
+        tags: Tags = {}
         number = 1
         while kind := self.text(f"TagSpecification.{number}.ResourceType"):
-            if kind not in taggable:
+            if kind != taggable:
                 raise Refusal(
                     "InvalidParameterValue",
                     f"'{kind}' is not a valid taggable resource type for this operation.",
                 )
-            specifications[kind] = self.tags(f"TagSpecification.{number}.")
+            tags |= self.tags(f"TagSpecification.{number}.")
             number += 1
-        return specifications
+        return tags
 
 
 MOST_TAGS = 50

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from ministack.services import ec2
 
 import ec2_access
-from ec2_query import Answer, Query, Refusal, Tags, add_tags, serve
+from ec2_query import Answer, Query, Refusal, add_tags, serve
 from image_checks import check_mapping, check_name, check_root_device, check_snapshot_id, check_unused, image_details
 from snapshots import SnapshotStore
 
@@ -44,7 +44,6 @@ _SNAPSHOT_FILTERS = (
     "status",
     "storage-tier",
     "tag-key",
-    "tag-value",
     "volume-id",
     "volume-size",
 )
@@ -64,19 +63,18 @@ class Ec2Rules:
         serve("DescribeImages", self.describe_images)
         serve("DescribeSnapshots", self.describe_snapshots)
         serve("DeleteSnapshot", self.delete_snapshot)
-        serve("CopySnapshot", self.copy_snapshot)
         serve("CreateTags", self.create_tags)
-        serve("DeleteTags", self.delete_tags)
         ec2._image_bdm_xml = mappings_xml
 
     def register_image(self, query: Query) -> Answer:
         name = query.required("Name")
         check_name(name)
         details = image_details(query)
-        tags = query.tag_specifications("image", "snapshot")
+        # "To tag the AMI, the value for ResourceType must be image. If you specify another value for ResourceType, the
+        # request fails." (RegisterImage, TagSpecification.N)
+        tags = query.tag_specification("image")
         ec2_access.require_all("RegisterImage", query)
-        ec2_access.require_tagging("RegisterImage", ec2_access.image_arn("*"), tags.get("image", {}))
-        ec2_access.require_tagging("RegisterImage", ec2_access.snapshot_arn("*"), tags.get("snapshot", {}))
+        ec2_access.require_tagging("RegisterImage", ec2_access.image_arn("*"), tags)
         ec2_access.dry_run(query)
         check_unused(name)
         mappings = [check_mapping(mapping) for mapping in ec2._parse_register_block_device_mappings(query.parameters)]
@@ -87,20 +85,11 @@ class Ec2Rules:
         if answer[0] == 200:
             (image,) = _IMAGE_ID.findall(answer[2].decode())
             _images[image].update(BlockDeviceMappings=mappings, Details=details)
-            tag_snapshots(mappings, tags.get("snapshot", {}))
         return answer
 
     def deregister_image(self, query: Query) -> Answer:
-        image = _images.get(query.required("ImageId"))
-        snapshots = snapshots_of(image) if image and query.flag("DeleteAssociatedSnapshots") else []
-        for snapshot in snapshots:
-            ec2_access.require("ec2:DeleteSnapshot", ec2_access.snapshot_arn(snapshot))
         ec2_access.dry_run(query)
-        answer = self.own["DeregisterImage"](query.parameters)
-        for snapshot in snapshots:
-            if image_using(snapshot) is None:
-                self.drop_snapshot(snapshot)
-        return answer
+        return self.own["DeregisterImage"](query.parameters)
 
     def describe_images(self, query: Query) -> Answer:
         """DescribeImages: an id that names no image is an error; adds what RegisterImage was told."""
@@ -130,24 +119,8 @@ class Ec2Rules:
             raise Refusal("InvalidSnapshot.InUse", f"The snapshot {snapshot} is currently in use by {image}")
         answer = self.own["DeleteSnapshot"](query.parameters)
         if answer[0] == 200:
-            self.drop_snapshot(snapshot)
-        return answer
-
-    def drop_snapshot(self, snapshot: str) -> None:
-        ec2._snapshots.pop(snapshot, None)
-        ec2._tags.pop(snapshot, None)
-        self.store.delete(snapshot)
-
-    def copy_snapshot(self, query: Query) -> Answer:
-        tags = query.tag_specifications("snapshot").get("snapshot", {})
-        source, region = query.required("SourceSnapshotId"), query.required("SourceRegion")
-        ec2_access.require_tagging("CopySnapshot", ec2_access.snapshot_arn("*"), tags)
-        ec2_access.dry_run(query)
-        answer = self.own["CopySnapshot"](query.parameters)
-        if answer[0] == 200:
-            (snapshot,) = re.findall(r"<snapshotId>(snap-[0-9a-f]+)<", answer[2].decode())
-            add_tags(snapshot, tags)
-            self.store.copy(source, region, snapshot)
+            ec2._tags.pop(snapshot, None)
+            self.store.delete(snapshot)
         return answer
 
     def create_tags(self, query: Query) -> Answer:
@@ -161,19 +134,6 @@ class Ec2Rules:
         for resource in resources:
             add_tags(resource, tags)
         return ec2._xml(200, "CreateTagsResponse", "<return>true</return>")
-
-    def delete_tags(self, query: Query) -> Answer:
-        ec2_access.require_all("DeleteTags", query)
-        ec2_access.dry_run(query)
-        return self.own["DeleteTags"](query.parameters)
-
-
-def tag_snapshots(mappings: list[dict[str, Any]], tags: Tags) -> None:
-    """RegisterImage, TagSpecifications: "To tag the snapshots, the value for ResourceType must be snapshot. The same
-    tag is applied to all of the snapshots that are created"."""
-    for mapping in mappings:
-        if snapshot := mapping.get("Ebs", {}).get("SnapshotId"):
-            add_tags(snapshot, tags)
 
 
 def details_xml(image: str) -> str:

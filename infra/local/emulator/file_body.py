@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-import shutil
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ _ZEROS = bytes(CHUNK)
 Bytes = bytes | mmap.mmap
 
 
-def chunks(body: Bytes, size: int) -> Iterator[bytes]:
-    """The first `size` bytes of a body, a chunk at a time."""
-    for start in range(0, size, CHUNK):
-        yield body[start : min(start + CHUNK, size)]
+def chunks(body: Bytes) -> Iterator[bytes]:
+    """A body, a chunk at a time."""
+    for start in range(0, len(body), CHUNK):
+        yield body[start : start + CHUNK]
 
 
 def write_sparse(path: Path, pieces: Iterable[bytes]) -> int:
@@ -59,7 +59,7 @@ class FileBody(mmap.mmap):
     @classmethod
     def write(cls, folder: Path, parts: Iterable[bytes]) -> Self:
         path = folder / uuid.uuid4().hex
-        size = write_sparse(path, (chunk for part in parts for chunk in chunks(part, len(part))))
+        size = write_sparse(path, (chunk for part in parts for chunk in chunks(part)))
         with path.open("rb") as file:
             body = cls(file.fileno(), size, access=mmap.ACCESS_READ)
         body.path = path
@@ -67,16 +67,10 @@ class FileBody(mmap.mmap):
         return body
 
 
-def save(body: Bytes, size: int, path: Path) -> None:
-    """Makes `path` a file with the first `size` bytes: a second name of the body's own file where that can be."""
-    if isinstance(body, FileBody) and len(body) == size:
-        link_or_copy(body.path, path)
-    else:
-        write_sparse(path, chunks(body, size))
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+def save(body: Bytes, path: Path) -> None:
+    """Makes `path` a file with a body's bytes: a second name of the body's own file where that can be."""
+    if isinstance(body, FileBody):
+        with contextlib.suppress(OSError):  # another file system, or one without hard links
+            os.link(body.path, path)
+            return
+    write_sparse(path, chunks(body))

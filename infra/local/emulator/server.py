@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import resource
@@ -16,7 +17,6 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
 
-import ebs_encryption
 import ec2_access
 import events_rules
 import front
@@ -33,16 +33,13 @@ def run(port: int, api_port: int, data: Path, import_seconds: float) -> None:
     install(data, import_seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        asyncio.run(serve_both(port, api_port, data))
-    except OSError as error:  # as a rule: a port is taken
-        sys.exit(f"emulator: 127.0.0.1, ports {port} and {api_port}: {error}")
+    faulthandler.register(signal.SIGUSR1)  # writes what each thread is at
+    asyncio.run(serve_both(port, api_port, data))
 
 
 def install(data: Path, import_seconds: float) -> None:
     store = SnapshotStore(data / "snapshots")
     ec2_access.install()
-    ebs_encryption.install()
     Ec2Rules(store).install()
     VmImport(store, import_seconds).install()
     S3Rules(data / "objects").install()
@@ -66,10 +63,15 @@ async def serve_both(port: int, api_port: int, data: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await asyncio.gather(
-        serve(ministack.app, listening(port), shutdown_trigger=stop.wait),
-        serve(front.Front(data / "api-id"), listening(api_port), shutdown_trigger=stop.wait),
-    )
+    serving = [
+        asyncio.create_task(serve(ministack.app, listening(port), shutdown_trigger=stop.wait)),
+        asyncio.create_task(serve(front.Front(data / "api-id"), listening(api_port), shutdown_trigger=stop.wait)),
+    ]
+    ended, _ = await asyncio.wait([asyncio.create_task(stop.wait()), *serving], return_when=asyncio.FIRST_COMPLETED)
+    # At once, beside the servers: they would wait for their open connections, from Python 3.12 on without a bound.
+    for problem in filter(None, (task.exception() for task in ended)):  # as a rule: a port is taken
+        print(f"emulator: 127.0.0.1, ports {port} and {api_port}: {problem}", file=sys.stderr, flush=True)
+        leave(1)
     leave()
 
 
@@ -78,11 +80,10 @@ def listening(port: int) -> Config:
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75
     config.h11_max_incomplete_size = 64 * 1024
-    config.graceful_timeout = 1
     return config
 
 
-def leave() -> NoReturn:
+def leave(code: int = 0) -> NoReturn:
     """Ends this process and the Lambda processes it has started, which ministack would leave to themselves.
 
     Nothing of ministack's is worth a wait: its state is in memory, and its threads may sleep for minutes in a function
@@ -94,4 +95,4 @@ def leave() -> NoReturn:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)

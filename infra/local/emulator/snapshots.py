@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ministack.core.responses import get_account_id, get_region
 
-from file_body import Bytes, link_or_copy, save
+from file_body import Bytes, save
 
 
 class SnapshotStore:
@@ -15,21 +15,13 @@ class SnapshotStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def path(self, snapshot: str, region: str | None = None) -> Path:
-        return self.root / get_account_id() / (region or get_region()) / f"{snapshot}.raw"
+    def path(self, snapshot: str) -> Path:
+        return self.root / get_account_id() / get_region() / f"{snapshot}.raw"
 
-    def put(self, snapshot: str, image: Bytes, size: int) -> None:
-        """Keeps the first `size` bytes of an image as the snapshot's."""
+    def put(self, snapshot: str, image: Bytes) -> None:
         path = self.path(snapshot)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save(image, size, path)
-
-    def copy(self, source: str, source_region: str, snapshot: str) -> None:
-        origin = self.path(source, source_region)
-        if origin.exists():  # snapshots of ministack's own volumes have no bytes
-            path = self.path(snapshot)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(origin, path)
+        save(image, path)
 
     def delete(self, snapshot: str) -> None:
         self.path(snapshot).unlink(missing_ok=True)

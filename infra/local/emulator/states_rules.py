@@ -1,8 +1,7 @@
 """What the Step Functions API answers, where ministack answers something else.
 
-StartExecution, StopExecution, DescribeExecution, ListExecutions, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat
-(Step Functions API Reference); "Actions, resources, and condition keys for AWS Step Functions" (Service Authorization
-Reference).
+StartExecution, StopExecution, DescribeExecution, ListExecutions, SendTaskSuccess, SendTaskFailure (Step Functions API
+Reference); "Actions, resources, and condition keys for AWS Step Functions" (Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -141,17 +140,13 @@ def listed(own: Handler) -> Handler:
 
 
 def reports(own: Handler) -> Handler:
-    """SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat: what is no token is InvalidToken; a token whose task is over
-    is TaskTimedOut, with the text of aws-samples/amazon-mwaa-examples issue 61. TaskDoesNotExist is about activities.
-    """
+    """SendTaskSuccess, SendTaskFailure: what is no token is InvalidToken; a token whose task is over is TaskTimedOut,
+    with the text of aws-samples/amazon-mwaa-examples issue 61. TaskDoesNotExist is about activities."""
     report = _REPORTS[own.__name__]
 
     @functools.wraps(own)
     def reported(request: dict[str, Any]) -> Answer:
-        token = request.get("taskToken", "")
-        if token in stepfunctions._task_tokens:  # an activity's
-            return own(request)
-        task = states_tasks.attempts.get(token)
+        task = states_tasks.attempts.get(request.get("taskToken", ""))
         if task is None or task.machine.split(":")[4] != get_account_id():
             return refusal("InvalidToken", "Invalid Token: 'Invalid token'")
         try:
@@ -174,11 +169,7 @@ def fail(task: Attempt, request: dict[str, Any]) -> bool:
     return settle(task.outcome, error=failure)
 
 
-def beat(task: Attempt, _: dict[str, Any]) -> bool:
-    return task.beat()
-
-
-_REPORTS = {"_send_task_success": succeed, "_send_task_failure": fail, "_send_task_heartbeat": beat}
+_REPORTS = {"_send_task_success": succeed, "_send_task_failure": fail}
 
 _GUARDS: dict[str, Callable[[Handler], Handler]] = {
     "_start_execution": start,

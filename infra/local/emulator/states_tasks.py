@@ -1,7 +1,7 @@
 """Task states: their tokens, timeouts, retries and errors.
 
 ministack swallows the failure of what a `.waitForTaskToken` task calls, gives all attempts one token, waits for the
-Lambda before it listens, and knows neither HeartbeatSeconds nor the paths of both times.
+Lambda before it listens, and does not know TimeoutSecondsPath. Heartbeats, JSONata and activities are refused here.
 
 "Discover service integration patterns in Step Functions" (Wait for a Callback with Task Token), "Task workflow state",
 "Handling errors in Step Functions workflows" (Step Functions Developer Guide).
@@ -16,7 +16,6 @@ import json
 import os
 import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from typing import Any
 from ministack.services import stepfunctions
 
 import states_access
-from states_runs import Failure, Record, check_size, lock, note, pause, scope_at_work, settle
+from states_runs import Failure, Record, check_size, note, pause, scope_at_work, settle
 
 FOREVER = 99_999_999
 """Seconds: TimeoutSeconds where there is none."""
@@ -42,26 +41,10 @@ class Attempt:
 
     machine: str
     outcome: Future[Any] = field(default_factory=Future)
-    heard: float = field(default_factory=time.monotonic)
-    """When it began, or the last heartbeat came."""
-
-    def beat(self) -> bool:
-        """Takes a heartbeat; false if the task is over."""
-        with lock:
-            self.heard = time.monotonic()
-            return not self.outcome.done()
 
 
 attempts: dict[str, Attempt] = {}
 """By token."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds that a task may take, and may pass between its heartbeats."""
-
-    timeout: float
-    heartbeat: float
 
 
 def execute(state: dict[str, Any], value: Any, execution: Record, context: dict[str, Any]) -> tuple[Any, str]:
@@ -76,15 +59,18 @@ def attempt(state: dict[str, Any], value: Any, execution: Record, context: dict[
         attempts[token] = task
         context["Task"] = {"Token": token}
     try:
-        limits, request = limits_of(state, value, context), request_of(state, value, context)
+        check_known(state, context)
+        effective = stepfunctions._apply_input_path(state, value, context)
+        seconds = seconds_of(state, effective, context)
+        request = stepfunctions._apply_parameters(state, effective, context)
         note(execution, "TaskScheduled", {"resourceType": resource_type(resource), "resource": resource})
         call(resource, request, task, context)
-        result = outcome_of(task, limits)
+        result = outcome_of(task, seconds)
         note(execution, "TaskSucceeded", {"output": json.dumps(result), "resource": resource})
         check_size(context["State"]["Name"], result)
         return output_of(state, value, result, context), stepfunctions._next_or_end(state)
     except Failure as failure:
-        kind = "TaskTimedOut" if failure.error in ("States.Timeout", "States.HeartbeatTimeout") else "TaskFailed"
+        kind = "TaskTimedOut" if failure.error == "States.Timeout" else "TaskFailed"
         note(execution, kind, {"error": failure.error, "cause": failure.cause, "resource": resource})
         raise
     finally:
@@ -96,48 +82,31 @@ def resource_type(resource: str) -> str:
     return "lambda" if ":function:" in resource else resource.split(":")[-2]
 
 
-def request_of(state: dict[str, Any], value: Any, context: dict[str, Any]) -> Any:
-    if is_jsonata(state, context):
-        return stepfunctions._apply_jsonata_arguments(state, value, context)
-    effective = stepfunctions._apply_input_path(state, value, context)
-    return stepfunctions._apply_parameters(state, effective, context)
-
-
 def output_of(state: dict[str, Any], value: Any, result: Any, context: dict[str, Any]) -> Any:
-    if is_jsonata(state, context):
-        output = stepfunctions._apply_jsonata_output(state, value, context, result=result, default=result)
-        stepfunctions._apply_state_assign(state, value, context, result=result)
-        return output
     selected = stepfunctions._apply_result_selector(state, result)
     return stepfunctions._apply_output_path(state, stepfunctions._apply_result_path(state, value, selected), context)
 
 
-def is_jsonata(state: dict[str, Any], context: dict[str, Any]) -> bool:
-    return stepfunctions._state_query_language(state, context) == "JSONata"
-
-
-def limits_of(state: dict[str, Any], value: Any, context: dict[str, Any]) -> Limits:
-    """Only callbacks have heartbeats here. The time of an activity begins when a worker takes it; ministack does not
-    tell when that is."""
-    timeout = seconds_of(state, "TimeoutSeconds", value, context)
-    heartbeat = seconds_of(state, "HeartbeatSeconds", value, context)
+def check_known(state: dict[str, Any], context: dict[str, Any]) -> None:
+    """Fails a task that asks for what nothing here needs, instead of passing it over."""
+    left_out = [name for name in state if name.startswith("HeartbeatSeconds")]
+    if stepfunctions._state_query_language(state, context) != "JSONPath":
+        left_out.append("JSONata")
     if ":activity:" in state["Resource"]:
-        timeout = FOREVER
-    return Limits(timeout, heartbeat if state["Resource"].endswith(CALLBACK) else FOREVER)
+        left_out.append("activities")
+    if left_out:
+        raise Failure("States.Runtime", f"The emulator does not know {', '.join(left_out)}")
 
 
-def seconds_of(state: dict[str, Any], name: str, value: Any, context: dict[str, Any]) -> float:
-    """TimeoutSeconds, HeartbeatSeconds, or what their paths find: "the reference path must select fields whose values
-    are positive integers"."""
-    if path := state.get(f"{name}Path"):
-        effective = stepfunctions._apply_input_path(state, value, context)
+def seconds_of(state: dict[str, Any], effective: Any, context: dict[str, Any]) -> float:
+    """TimeoutSeconds, or what its path finds: "the reference path must select fields whose values are positive
+    integers" ("Task workflow state")."""
+    if path := state.get("TimeoutSecondsPath"):
         seconds = stepfunctions._resolve_path_or_ctx(path, effective, context)
-    elif name in state and is_jsonata(state, context):
-        seconds = stepfunctions._jsonata_state_field(state, name, "number", value, context)
     else:
-        seconds = state.get(name, FOREVER)
+        seconds = state.get("TimeoutSeconds", FOREVER)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-        raise Failure("States.Runtime", f"{name} must be a positive integer, but is {json.dumps(seconds)}")
+        raise Failure("States.Runtime", f"TimeoutSeconds must be a positive integer, but is {json.dumps(seconds)}")
     return seconds
 
 
@@ -161,19 +130,14 @@ def call(resource: str, request: Any, task: Attempt, context: dict[str, Any]) ->
     threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
 
 
-def outcome_of(task: Attempt, limits: Limits) -> Any:
+def outcome_of(task: Attempt, seconds: float) -> Any:
     """Waits for the answer to the call, or for a callback, or until the time is up."""
-    scope, end = scope_at_work(), task.heard + limits.timeout
-    while True:
-        try:
-            return scope.wait(task.outcome, min(end, task.heard + limits.heartbeat) - time.monotonic())
-        except TimeoutError:
-            with lock:
-                now = time.monotonic()
-                if now >= end:
-                    settle(task.outcome, error=Failure("States.Timeout", ""))
-                elif now >= task.heard + limits.heartbeat:
-                    settle(task.outcome, error=Failure("States.HeartbeatTimeout", ""))
+    try:
+        return scope_at_work().wait(task.outcome, seconds)
+    except TimeoutError:
+        # Whatever came first: an answer may have, just now.
+        settle(task.outcome, error=Failure("States.Timeout", ""))
+        return task.outcome.result()
 
 
 def with_retry_and_catch(
@@ -197,9 +161,8 @@ def caught(state: dict[str, Any], value: Any, context: dict[str, Any], failure: 
     catcher = stepfunctions._find_matching_catcher(state.get("Catch", []), failure.error)
     if catcher is None:
         raise failure
-    language = stepfunctions._state_query_language(state, context)
     error = {"Error": failure.error, "Cause": failure.cause}
-    return stepfunctions._apply_catcher(catcher, value, context, language, error), catcher["Next"]
+    return stepfunctions._apply_catcher(catcher, value, context, "JSONPath", error), catcher["Next"]
 
 
 def delay(retrier: dict[str, Any], number: int) -> float:
@@ -210,10 +173,8 @@ def delay(retrier: dict[str, Any], number: int) -> float:
 
 
 def matches(names: list[str], error: str) -> bool:
-    """States.ALL matches neither States.Runtime nor States.DataLimitExceeded; a missed heartbeat is a timeout too."""
+    """States.ALL matches neither States.Runtime nor States.DataLimitExceeded."""
     if error in names:
-        return True
-    if error == "States.HeartbeatTimeout" and "States.Timeout" in names:
         return True
     if error in UNCAUGHT:
         return False

@@ -23,8 +23,7 @@ from ministack.core.responses import AccountRegionScopedDict, get_account_id
 from ministack.services import ec2
 
 import ec2_access
-from disk_image import FORMATS, InvalidDisk, disk_size
-from ebs_encryption import encrypted_by_default
+from disk_image import FORMATS, InvalidDisk, check_disk
 from ec2_query import Answer, Query, Refusal, add_tags, invalid_value, serve, tags_of
 from import_source import Source, check_object, check_role, readable, still_readable
 from snapshots import SnapshotStore
@@ -56,7 +55,6 @@ class Task:
     format: str
     description: str
     disk_description: str
-    encrypted: bool
     status: Status = Status.ACTIVE
     message: str = "pending"
     progress: int = 3
@@ -99,8 +97,8 @@ class VmImport:
     def import_snapshot(self, query: Query) -> Answer:
         image_format = disk_format(query)
         bucket, key = s3_location(query)
-        tags = query.tag_specifications("import-snapshot-task").get("import-snapshot-task", {})
-        encrypted = wants_encryption(query)
+        tags = query.tag_specification("import-snapshot-task")
+        check_unencrypted(query)
         ec2_access.require_all("ImportSnapshot", query)
         ec2_access.require_tagging("ImportSnapshot", ec2_access.import_task_arn("*"), tags)
         ec2_access.dry_run(query)
@@ -122,22 +120,21 @@ class VmImport:
             format=image_format,
             description=query.text("Description"),
             disk_description=query.text("DiskContainer.Description"),
-            encrypted=encrypted,
         )
         add_tags(task.id, tags)
         self.tasks[task.id] = task
         if token:
             self.tokens[token] = task
+        answer = ec2._xml(200, "ImportSnapshotResponse", task_xml(task))
         spawn_background(self.run, task, thread_name=task.id)
-        return ec2._xml(200, "ImportSnapshotResponse", task_xml(task))
+        return answer
 
     def describe(self, query: Query) -> Answer:
+        """DescribeImportSnapshotTasks. Filters are "The filters." there: no page names one, so none is known here."""
         ec2_access.dry_run(query)
-        tasks = [self.find(task) for task in query.members("ImportTaskId")] or self.tasks.values()
-        for name, values in query.filters("Filters").items():
-            if not (name.startswith("tag:") or name in ("tag-key", "tag-value")):
-                raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
-            tasks = [task for task in tasks if ec2._resource_matches_tag_filters(task.id, {name: values})]
+        for name in query.filters("Filters"):
+            raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
+        tasks = [self.find(task) for task in query.members("ImportTaskId")] or list(self.tasks.values())
         page, next_token = page_of(tasks, query)
         items = "".join(f"<item>{task_xml(task)}</item>" for task in page)
         more = f"<nextToken>{next_token}</nextToken>" if next_token else ""
@@ -186,13 +183,13 @@ class VmImport:
         self.wait(task, STARTS_READING, lambda: None)
         image = readable(task.source)
         task.read(len(image))
-        size = disk_size(image, task.format)
+        check_disk(image, task.format)
         snapshot = task.snapshot = ec2._new_snapshot_id()
         before = time.monotonic()
-        self.store.put(snapshot, image, size)
+        self.store.put(snapshot, image)
         task.started += time.monotonic() - before  # the time of a task is the same on every machine
         self.wait(task, SNAPSHOT_APPEARS, lambda: still_readable(task.source, image))
-        record = snapshot_record(task, size)
+        record = snapshot_record(task)
         ec2._snapshots[snapshot] = record
         self.wait(task, 1.0, lambda: None)
         if snapshot not in ec2._snapshots:
@@ -230,29 +227,17 @@ def disk_format(query: Query) -> str:
 
 
 def s3_location(query: Query) -> tuple[str, str]:
-    """Bucket and key, from `UserBucket` or from an `s3://` URL; one of the two must be there."""
-    url = query.text("DiskContainer.Url")
+    """Bucket and key. The emulator knows no DiskContainer.Url."""
     bucket, key = query.text("DiskContainer.UserBucket.S3Bucket"), query.text("DiskContainer.UserBucket.S3Key")
-    if url and (bucket or key):
-        raise Refusal(
-            "InvalidParameterCombination",
-            "The parameters DiskContainer.Url and DiskContainer.UserBucket may not be used together",
-        )
-    if url:
-        scheme, _, rest = url.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not (bucket and key):
-            raise Refusal("InvalidParameter", "Invalid S3 source location")
-    if not (bucket and key):
+    if query.text("DiskContainer.Url") or not (bucket and key):
         raise Refusal("InvalidParameter", "Invalid S3 source location")
     return bucket, key
 
 
-def wants_encryption(query: Query) -> bool:
-    encrypted = query.flag("Encrypted")
-    if query.text("KmsKeyId") and not encrypted:
-        raise Refusal("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted")
-    return bool(encrypted) or encrypted_by_default()
+def check_unencrypted(query: Query) -> None:
+    """The emulator encrypts nothing, so it does not say that it did."""
+    if query.flag("Encrypted") or query.text("KmsKeyId"):
+        raise Refusal("UnsupportedOperation", "The emulator makes no encrypted snapshots.")
 
 
 def request_of(query: Query) -> dict[str, str]:
@@ -260,7 +245,7 @@ def request_of(query: Query) -> dict[str, str]:
     return {
         name: query.text(name)
         for name in query.parameters
-        if name.startswith(("DiskContainer.", "TagSpecification.")) or name in ("Description", "RoleName", "Encrypted")
+        if name.startswith(("DiskContainer.", "TagSpecification.")) or name in ("Description", "RoleName")
     }
 
 
@@ -278,18 +263,18 @@ def page_of(tasks: list[Task], query: Query) -> tuple[list[Task], str]:
 # Answers
 
 
-def snapshot_record(task: Task, size: int) -> dict[str, Any]:
+def snapshot_record(task: Task) -> dict[str, Any]:
     """A snapshot as ministack keeps it, still pending."""
     return {
         "SnapshotId": task.snapshot,
         "VolumeId": "vol-ffffffff",
-        "VolumeSize": ceil(size / GIB),
+        "VolumeSize": ceil(task.disk_image_size / GIB),
         "Description": f"Created by AWS-VMImport service for {task.id}",
         "State": "pending",
         "StartTime": ec2._now_ts(),
         "Progress": "0%",
         "OwnerId": get_account_id(),
-        "Encrypted": task.encrypted,
+        "Encrypted": False,
         "StorageTier": "standard",
     }
 
@@ -298,7 +283,7 @@ def task_xml(task: Task) -> str:
     detail = [
         element("description", task.disk_description),
         f"<diskImageSize>{float(task.disk_image_size)}</diskImageSize>",
-        f"<encrypted>{str(task.encrypted).lower()}</encrypted>",
+        "<encrypted>false</encrypted>",
         element("format", task.format),
         element("status", task.status),
         f"<userBucket>{element('s3Bucket', task.source.bucket)}{element('s3Key', task.source.key)}</userBucket>",

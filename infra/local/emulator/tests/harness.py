@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,8 +15,9 @@ import tempfile
 import time
 import unittest
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import boto3
 from botocore.client import BaseClient
@@ -23,10 +27,12 @@ from botocore.exceptions import ClientError
 LAUNCHER = Path(__file__).parents[1]
 
 IMPORT_SECONDS = 1.5
-"""Long enough for the tests to see each of an import's phases, on a busy machine too."""
 
 PATIENCE = 30
 """Seconds, for what takes one or two; what must not be waited for takes sixty."""
+
+TRIES = 20
+"""How often a test tries to meet a phase of an import, of which a busy machine may miss one or the other."""
 
 REGION = "us-east-1"
 USER, STRANGER = "111122223333", "444455556666"
@@ -34,17 +40,23 @@ USER, STRANGER = "111122223333", "444455556666"
 
 MIB = 1 << 20
 
+T = TypeVar("T")
 
-def free_port(start: int) -> int:
+
+def take_port(start: int) -> tuple[int, IO[str]]:
+    """A port that nobody listens on. It is the caller's, among all runs of these tests, as long as the lock is open."""
     for port in range(start, start + 100):
-        with socket.socket() as probe:
+        lock = Path(tempfile.gettempdir(), f"emulator-test-{port}.lock").open("w")
+        with socket.socket() as probe, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if probe.connect_ex(("127.0.0.1", port)):
-                return port
+                return port, lock
+        lock.close()
     raise RuntimeError(f"no free port from {start} on")
 
 
 class Emulator:
-    """The one emulator of all tests, once it is started."""
+    """An emulator with ports and a folder of its own, once it is started."""
 
     port: int
     api_port: int
@@ -54,7 +66,8 @@ class Emulator:
     """What the tests may use; the emulator's own folder is `data / "data"`."""
 
     def start(self) -> None:
-        self.port, self.api_port = free_port(4700), free_port(4750)
+        self.port, self.port_lock = take_port(4700)
+        self.api_port, self.api_port_lock = take_port(4800)
         self.functions_socket = socket.create_server(("127.0.0.1", 0))
         self.folder = tempfile.TemporaryDirectory(prefix="emulator-test-")
         self.data = Path(self.folder.name)
@@ -62,23 +75,42 @@ class Emulator:
         command = [sys.executable, str(LAUNCHER), "--port", str(self.port), "--api-port", str(self.api_port)]
         command += ["--data", str(self.data / "data"), "--import-seconds", str(IMPORT_SECONDS)]
         command += ["--functions-endpoint", f"http://127.0.0.1:{self.functions_port()}"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True)
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if not probe.connect_ex(("127.0.0.1", self.api_port)):
-                    return
+        while not (listens(self.port) and listens(self.api_port)):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                text = f"the emulator did not start.\n{self.tail()}"
+                self.clean_up()
+                raise RuntimeError(text)
             time.sleep(0.05)
-        raise RuntimeError(f"the emulator did not start: {Path(self.log.name).read_text()}")
 
     def functions_port(self) -> int:
         return self.functions_socket.getsockname()[1]
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        self.functions_socket.close()
+        """Ends the emulator. It is an error if it does not end by itself when it is told to."""
+        try:
+            self.process.terminate()
+            if (code := self.process.wait(PATIENCE)) != 0:
+                raise RuntimeError(f"the emulator ended with {code}.\n{self.tail()}")
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)  # its threads' stacks, into the log
+            time.sleep(1)
+            raise RuntimeError(f"the emulator does not end on SIGTERM.\n{self.tail()}") from None
+        finally:
+            self.clean_up()
+
+    def clean_up(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for held in (self.log, self.functions_socket, self.port_lock, self.api_port_lock):
+            held.close()
         self.folder.cleanup()
+
+    def tail(self) -> str:
+        text = Path(self.log.name).read_text(errors="replace").splitlines()
+        return "\n".join(["The end of its log:", *(f"    {line}" for line in text[-60:])])
 
     def client(
         self,
@@ -103,7 +135,13 @@ class Emulator:
         )
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 emulator = Emulator()
+"""The one of all tests but those of its end."""
 
 
 def policy(*statements: dict[str, Any]) -> str:
@@ -218,6 +256,13 @@ class ImportCase(Case):
                 return detail
             time.sleep(0.05)
         self.fail(f"{task} does not end: {detail}")
+
+    def meet(self, key: str, look: Callable[[str], T | None], **changes: Any) -> T:
+        """What `look` finds in a task that imports `key`; with another task where it came too late."""
+        for _ in range(TRIES):
+            if (found := look(self.start(key, **changes))) is not None:
+                return found
+        self.fail(f"not met in {TRIES} imports")
 
     def snapshot(self, body: bytes = b"x" * 512) -> str:
         return self.finish(self.start(self.put(body)))["SnapshotId"]

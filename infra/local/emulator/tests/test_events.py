@@ -27,7 +27,7 @@ def template(notes: Notes) -> dict[str, Any]:
     }
     definition = {
         "StartAt": "Which",
-        "TimeoutSeconds": 1,
+        "TimeoutSeconds": 5,
         "States": {
             "Which": which,
             "Fail": {"Type": "Fail", "Error": "Boom", "Cause": "why"},

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness import MIB, STRANGER, USER, Case, emulator
+
+
+def named(number: int, part: dict[str, Any]) -> dict[str, Any]:
+    """A part as CompleteMultipartUpload takes it, from UploadPart's answer."""
+    return {
+        "PartNumber": number,
+        **{name: text for name, text in part.items() if name.startswith(("ETag", "Checksum"))},
+    }
 
 
 class ObjectStore(Case):
@@ -22,7 +31,7 @@ class ObjectStore(Case):
         parts = []
         for number, size in enumerate(sizes, 1):
             part = self.s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=bytes(size))
-            parts.append({"PartNumber": number, "ETag": part["ETag"]})
+            parts.append(named(number, part))
         return upload, parts
 
     def complete(self, upload: str, parts: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -35,7 +44,7 @@ class ObjectStore(Case):
         self.refused("EntityTooSmall", self.complete, upload=upload, parts=parts)
         upload, parts = self.upload([5 * MIB, 5 * MIB, 10])
         self.refused("InvalidPartOrder", self.complete, upload=upload, parts=parts[::-1])
-        wrong = [*parts[:2], {"PartNumber": 3, "ETag": parts[0]["ETag"]}]
+        wrong = [*parts[:2], {**parts[0], "PartNumber": 3}]
         self.refused("InvalidPart", self.complete, upload=upload, parts=wrong)
         self.refused("InvalidPart", self.complete, upload=upload, parts=[*parts, {"PartNumber": 4, "ETag": '"x"'}])
         self.refused("MalformedXML", self.complete, upload=upload, parts=[])
@@ -47,6 +56,34 @@ class ObjectStore(Case):
         self.assertEqual(self.complete(upload, parts)["ETag"], done["ETag"])
         head = self.s3.head_object(Bucket=self.BUCKET, Key="object")
         self.assertEqual((head["ContentLength"], head["ETag"]), (10 * MIB + 10, done["ETag"]))
+
+    def test_checksums(self) -> None:
+        where = {"Bucket": self.BUCKET, "Key": "object"}
+
+        def begun(**options: Any) -> Any:
+            upload = self.s3.create_multipart_upload(**where, **options)["UploadId"]
+            return functools.partial(self.s3.upload_part, **where, UploadId=upload, Body=b"1"), upload
+
+        put, upload = begun(ChecksumAlgorithm="CRC32")
+        text = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: sha256"
+        self.refused("InvalidRequest", put, text, PartNumber=1, ChecksumAlgorithm="SHA256")
+        parts = [named(1, put(PartNumber=1))]
+        self.assertEqual([sorted(part) for part in parts], [["ChecksumCRC32", "ETag", "PartNumber"]])
+        (listed,) = self.s3.list_parts(**where, UploadId=upload)["Parts"]
+        self.assertEqual(listed["ChecksumCRC32"], parts[0]["ChecksumCRC32"])
+        without = [{"PartNumber": 1, "ETag": parts[0]["ETag"]}]
+        text = "The upload was created using a crc32 checksum. The complete request must include the checksum for each"
+        self.refused("InvalidRequest", self.complete, text, upload=upload, parts=without)
+        wrong = [{**parts[0], "ChecksumCRC32": "AAAAAA=="}]
+        self.refused("InvalidPart", self.complete, upload=upload, parts=wrong)
+        self.assertTrue(self.complete(upload, parts)["ChecksumCRC32"].endswith("-1"))
+
+        # Without an algorithm of the upload, each part may have its own. It has to be named all the same.
+        put, upload = begun()
+        parts = [named(1, put(PartNumber=1, ChecksumAlgorithm="SHA256"))]
+        without = [{"PartNumber": 1, "ETag": parts[0]["ETag"]}]
+        self.refused("InvalidPart", self.complete, upload=upload, parts=without)
+        self.complete(upload, parts)
 
     def test_complete_races_with_itself(self) -> None:
         upload, parts = self.upload([40 * MIB, 40 * MIB])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -35,7 +34,7 @@ class Callers(WorkflowCase):
 
     def test_answers_need_permission_for_the_machine(self) -> None:
         execution, token = self.waiting()
-        calls = {"SendTaskHeartbeat": {}, "SendTaskFailure": {}, "SendTaskSuccess": {"output": "{}"}}
+        calls = {"SendTaskFailure": {}, "SendTaskSuccess": {"output": "{}"}}
         for action, arguments in calls.items():
             method = "send_task_" + action.removeprefix("SendTask").lower()
             for resource in (execution, f"{self.of_machine}-not"):
@@ -113,31 +112,3 @@ class Roles(WorkflowCase):
         self.allow({"Action": "dynamodb:UpdateItem", "Resource": arn})
         self.assertEqual(self.end(self.start(machine))["status"], "SUCCEEDED")
         self.assertEqual(table.get_item(TableName=self.name, Key=key)["Item"]["calls"], {"N": "1"})
-
-
-class Functions(WorkflowCase):
-    """A function invokes another one, without waiting for it."""
-
-    def test_invoking_a_function(self) -> None:
-        callee = Function("callee")
-        callers = {
-            "none": Function("caller-none"),
-            "other": Function("caller-other", {"Action": "lambda:InvokeFunction", "Resource": f"{callee.arn}-not"}),
-            "may": Function("caller-may", {"Action": "lambda:InvokeFunction", "Resource": callee.arn}),
-        }
-        clients = {}
-        root = emulator.client("lambda", ACCOUNT)
-        for name, caller in callers.items():
-            root.invoke(FunctionName=caller.name, Payload=b"{}")
-            environment = caller.noted(1)[0]["environment"]
-            names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-            clients[name] = emulator.client("lambda", *(environment[each] for each in names))
-        payload = json.dumps({"job": "17", "sleep": 60})
-        request = {"FunctionName": callee.name, "InvocationType": "Event", "Payload": payload}
-        for name in ("none", "other"):
-            self.refused("AccessDeniedException", clients[name].invoke, "lambda:InvokeFunction", 403, **request)
-        began = time.monotonic()
-        self.assertEqual(clients["may"].invoke(**request)["StatusCode"], 202)
-        self.assertEqual(clients["may"].invoke(**{**request, "FunctionName": callee.arn})["StatusCode"], 202)
-        self.assertLess(time.monotonic() - began, 60)
-        self.assertEqual([event["job"] for event in callee.calls(2)], ["17", "17"])

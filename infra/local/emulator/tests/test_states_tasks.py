@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from harness import emulator
+from harness import PATIENCE, emulator
 from states_tasks import delay
 from workflows import ACCOUNT, Function, WorkflowCase, catch, invoke, pass_on
 
@@ -23,7 +23,7 @@ class Callbacks(WorkflowCase):
         self.states.send_task_success(taskToken=event["token"], output='{"done": true}')
         self.succeeds(self.end(execution), {"done": True})
         self.refused("TaskTimedOut", self.states.send_task_success, taskToken=event["token"], output="{}")
-        self.refused("TaskTimedOut", self.states.send_task_heartbeat, taskToken=event["token"])
+        self.refused("TaskTimedOut", self.states.send_task_failure, taskToken=event["token"])
 
     def test_a_function_that_answers_leaves_the_task_waiting(self) -> None:
         quick = Function("quick")
@@ -75,19 +75,14 @@ class Callbacks(WorkflowCase):
             execution = self.run_machine({"Wait": task, "Late": pass_on()}, {"job": "17", "budget": budget})
             self.fails(execution, "States.Runtime")
 
-    def test_heartbeats(self) -> None:
-        beating = Function("beating")
-        emulator.client("lambda", ACCOUNT).invoke(FunctionName="beating", Payload=b"{}")
-        task = invoke(beating, TOKEN, token=True, HeartbeatSeconds=2, TimeoutSeconds=60)
-        execution = self.start(self.machine({"Wait": task}), {"job": "17"})
-        token = beating.calls(2)[1]["token"]
-        caught = {**task, "Catch": catch("States.Timeout", "On")}
-        other = self.start(self.machine({"Wait": caught, "On": pass_on()}), {"job": "17"})
-        for _ in range(12):
-            self.states.send_task_heartbeat(taskToken=token)
-            time.sleep(0.25)
-        self.fails(self.end(execution), "States.HeartbeatTimeout")
-        self.succeeds(self.end(other), {"job": "17"})
+    def test_what_the_emulator_does_not_know(self) -> None:
+        waiting = Function("unknown")
+        task = invoke(waiting, TOKEN, token=True)
+        activity = "arn:aws:states:us-east-1:555566667777:activity:any"
+        for unknown in ({"HeartbeatSeconds": 2}, {"QueryLanguage": "JSONata"}, {"Resource": activity}):
+            execution = self.run_machine({"Wait": {**task, **unknown}}, {"job": "17"})
+            self.fails(execution, "States.Runtime", "The emulator does not know")
+        self.assertEqual(waiting.count(), 0)
 
 
 class TableCallbacks(WorkflowCase):
@@ -130,7 +125,8 @@ class TableCallbacks(WorkflowCase):
         }
 
     def token(self) -> str:
-        for _ in range(200):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             item = self.table.get_item(TableName=self.name, Key={"id": {"S": "17"}})["Item"]
             if "token" in item:
                 return item["token"]["S"]
@@ -172,7 +168,14 @@ class Tasks(WorkflowCase):
         functions.put_function_concurrency(**concurrency)
         task = invoke(throttled, {"job": "17"}, OutputPath="$.Payload")
         self.fails(self.run_machine({"Call": task}), "Lambda.TooManyRequestsException")
-        retry = [{"ErrorEquals": ["Lambda.TooManyRequestsException"], "IntervalSeconds": 1, "BackoffRate": 1}]
+        retry = [
+            {
+                "ErrorEquals": ["Lambda.TooManyRequestsException"],
+                "IntervalSeconds": 1,
+                "BackoffRate": 1,
+                "MaxAttempts": 60,
+            }
+        ]
         execution = self.start(self.machine({"Call": {**task, "Retry": retry}}))
         time.sleep(0.5)
         functions.delete_function_concurrency(FunctionName="throttled")
