@@ -245,6 +245,8 @@ impl From<Unrecorded> for StepError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn caught(error: &str, cause: &str) -> String {
@@ -269,6 +271,37 @@ mod tests {
         serde_json::from_str::<Transfer>(include_str!("../../../events/transfer.json")).unwrap();
         serde_json::from_str::<Seal>(include_str!("../../../events/seal.json")).unwrap();
         serde_json::from_str::<Finish>(include_str!("../../../events/finish.json")).unwrap();
+    }
+
+    /// ASL knows no way to say it once.
+    #[test]
+    fn all_steps_are_called_again_alike() {
+        let machine: Value =
+            serde_json::from_str(include_str!("../../../infra/upload.asl.json")).unwrap();
+        let states = machine["States"].as_object().unwrap();
+        let slices = &states["Transfer"]["ItemProcessor"]["States"];
+        let tasks = states.values().chain(slices.as_object().unwrap().values());
+        let steps = tasks.filter(|state| {
+            let resource = state["Resource"].as_str().unwrap_or_default();
+            resource.starts_with("arn:aws:states:::lambda:invoke")
+        });
+        let receive = &states["Receive"]["Retry"];
+        let finish = &states["Finish"]["Retry"];
+        let mut names = Vec::new();
+        for step in steps {
+            let name = step["Parameters"]["FunctionName"].as_str().unwrap();
+            names.push(name);
+            let retry = &step["Retry"];
+            for error in [StepError::ENDED, StepError::FAILED] {
+                let never = retry[0]["ErrorEquals"].as_array().unwrap();
+                assert!(never.iter().any(|name| name == error), "{name}");
+            }
+            assert_eq!(retry[0]["MaxAttempts"], 0, "{name}");
+            assert_eq!(retry[1], receive[1], "{name}");
+            let others = [&receive[2], &finish[2]];
+            assert_eq!(&retry[2], others[usize::from(name == "${FinishArn}")]);
+        }
+        assert_eq!(names.len(), 10, "{names:?}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Intake {
     rest: BytesMut,
     /// What OBS says of the file's version, so that two versions are never mixed.
     pub version: Option<String>,
+    /// Whether OBS was seen to send all of the file when it was asked for the rest.
+    pub only_whole: bool,
 }
 
 impl Intake {
@@ -43,6 +45,7 @@ impl Intake {
             hash: Sha256::new(),
             rest: BytesMut::new(),
             version: None,
+            only_whole: false,
         }
     }
 

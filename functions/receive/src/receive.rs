@@ -86,11 +86,19 @@ impl Receive {
     ) -> Result<bool, StepError> {
         let mut intake = self.open(job, log).await?;
         count.set(intake.bytes());
+        let resumed = intake.bytes() > 0;
         let mut breaks = 0;
         loop {
             let before = intake.bytes();
             match self.pull(job, &mut intake, log, count, stop).await {
                 Ok(Pulled::All) => break,
+                Ok(Pulled::TimeUp) if resumed && intake.only_whole => {
+                    return Err(StepError::Failed(format!(
+                        "OBS serves {} only as a whole, and that takes longer than a function may run: the \
+                         uploader's ObsUrl has to be an address that serves ranges of a file",
+                        job.order.filename
+                    )));
+                }
                 Ok(Pulled::TimeUp) => {
                     self.checkpoint(job.id, &mut intake).await?;
                     return Ok(false);
@@ -157,6 +165,8 @@ impl Receive {
                 .staging
                 .upload(job.staged_key(), received.upload.clone());
             if let Some(intake) = Intake::resume(upload, job.order.size, received) {
+                log.line(format!("Going on from byte {}", intake.bytes()))
+                    .await;
                 return Ok(intake);
             }
         }
@@ -208,6 +218,7 @@ impl Receive {
             intake.bytes() > 0 && intake.version.is_some() && download.version != intake.version;
         if replaced || download.from != intake.bytes() {
             if intake.bytes() > 0 {
+                intake.only_whole = !replaced;
                 log.line(match replaced {
                     true => "The file was replaced in OBS meanwhile: starting over",
                     false => "OBS does not serve the rest of a file alone: starting over",
