@@ -12,7 +12,7 @@ use cloudupload::{
     function::Tools,
     job::{Job, JobId, Order},
     jobs::{self, Jobs, JobsError},
-    journal::Journal,
+    journal::{Journal, Log},
     machine::{Callbacks, UploadMachine},
     obs::{Obs, Place},
     settings::{parsed, setting},
@@ -231,10 +231,11 @@ impl Api {
 
     async fn log(&self, id: JobId, query: LogQuery) -> Result<Answer, Problem> {
         let deadline = Instant::now() + FOLLOW;
+        let mut log = Log::default();
         loop {
             // In this order: nothing is written any more when the log of a settled job is read.
             let job = self.jobs.get(id).await?;
-            let log = self.journal.read(id).await?;
+            self.journal.read_on(id, &mut log).await?;
             if query.only_entry {
                 let modified = log.modified.max(job.created);
                 return Ok(Answer::Xml(xml::log_directory(log.text.len(), modified)));

@@ -24,6 +24,8 @@ pub struct Log {
     pub text: String,
     /// When the last line was written, in seconds since the epoch.
     pub modified: u64,
+    /// Where CloudWatch Logs goes on.
+    next: Option<String>,
 }
 
 impl Journal {
@@ -39,10 +41,8 @@ impl Journal {
         }
     }
 
-    /// The whole log of a job; empty where nothing was written yet.
-    pub async fn read(&self, job: JobId) -> Result<Log, Failure> {
-        let mut log = Log::default();
-        let mut token = None;
+    /// Reads what a job's log has more than what was read before.
+    pub async fn read_on(&self, job: JobId, log: &mut Log) -> Result<(), Failure> {
         loop {
             let answer = self
                 .client
@@ -50,7 +50,7 @@ impl Journal {
                 .log_group_name(&self.group)
                 .log_stream_name(job.execution_name())
                 .start_from_head(true)
-                .set_next_token(token.clone())
+                .set_next_token(log.next.clone())
                 .send()
                 .await;
             let page = match answer {
@@ -58,7 +58,7 @@ impl Journal {
                 Err(SdkError::ServiceError(refused))
                     if refused.err().is_resource_not_found_exception() =>
                 {
-                    return Ok(log);
+                    return Ok(()); // nothing was written yet
                 }
                 Err(error) => return Err(Failure::of("logs:GetLogEvents")(error)),
             };
@@ -72,10 +72,10 @@ impl Journal {
             }
             // "If you have reached the end of the stream, it returns the same token you passed in" (API reference,
             // GetLogEvents); an empty page alone does not mean the end.
-            if page.next_forward_token == token {
-                return Ok(log);
+            if page.next_forward_token == log.next {
+                return Ok(());
             }
-            token = page.next_forward_token;
+            log.next = page.next_forward_token;
         }
     }
 }
