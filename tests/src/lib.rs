@@ -8,7 +8,7 @@ pub mod matrix;
 pub mod proxy;
 mod stack;
 
-pub use faults::Faults;
+pub use faults::{Faults, Laid};
 pub use job::Job;
-pub use proxy::{Fault, Rule, RuleId, Sighting};
-pub use stack::{Queue, Stack, Upload, unique, variable};
+pub use proxy::{Fault, Rule, Sighting};
+pub use stack::{Queue, Stack, Upload, unique, until, variable};

@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     env,
+    fmt::Debug,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -9,11 +10,12 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ec2::{config::Credentials, types::Image};
+use aws_sdk_sfn::types::ExecutionStatus;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::{fs, process::Command};
 
-use crate::Job;
+use crate::{Fault, Faults, Job, Laid, Rule, disk};
 
 /// The local stack.
 pub struct Stack {
@@ -56,6 +58,32 @@ pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: these tests need the local stack, so run them with `make test`")
     })
+}
+
+/// How long a test waits for anything: far longer than it takes on a machine that is slow.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What `look` finds in the end; until then it answers with what there is instead, which a panic tells after five minutes.
+pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    look: impl FnMut() -> F,
+) -> T {
+    match sought(look).await {
+        Ok(found) => found,
+        Err(instead) => panic!("{what}: not within {PATIENCE:?}, but {instead:?}"),
+    }
+}
+
+async fn sought<T, E, F: Future<Output = Result<T, E>>>(mut look: impl FnMut() -> F) -> F::Output {
+    let began = Instant::now();
+    loop {
+        match look().await {
+            Err(_) if began.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            found => return found,
+        }
+    }
 }
 
 impl Stack {
@@ -206,30 +234,123 @@ impl Stack {
         job(self.ask_to_kill(id).await).await
     }
 
-    /// The job, once `is_there` says so.
-    pub async fn wait(&self, id: &str, is_there: impl Fn(&Job) -> bool) -> Job {
-        let began = Instant::now();
-        loop {
-            let job = self.job(id).await;
-            if is_there(&job) {
-                return job;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(180),
-                "the job does not get there: {job:?}\n{}",
+    /// As [`until`], for something about the job: a panic tells of its log and of the queue, too.
+    pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
+        &self,
+        id: &str,
+        what: &str,
+        look: impl FnMut() -> F,
+    ) -> T {
+        match sought(look).await {
+            Ok(found) => found,
+            Err(instead) => panic!(
+                "job {id}: {what}: not within {PATIENCE:?}, but {instead:?}\n{:?}\n{}",
+                self.queue().await,
                 self.log(id).await
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            ),
         }
     }
 
-    /// The job at its end, and its execution too: whatever it had to clean up is gone.
+    /// The job, once `is_there` says so.
+    pub async fn wait(&self, id: &str, is_there: impl Fn(&Job) -> bool) -> Job {
+        self.until(id, "it gets there", async || match self.job(id).await {
+            job if is_there(&job) => Ok(job),
+            job => Err(job),
+        })
+        .await
+    }
+
+    /// The job at its end, and what works on it too: whatever there was to clean up is gone.
     pub async fn end(&self, id: &str) -> Job {
         let job = self.wait(id, Job::is_final).await;
-        while self.execution(&format!("job-{id}")).await.as_deref() == Some("RUNNING") {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        self.quiet(id).await;
         job
+    }
+
+    /// Until nothing works on the job any more.
+    pub async fn quiet(&self, id: &str) {
+        self.until(id, "nothing runs", async || match self.running(id).await {
+            running if running.is_empty() => Ok(()),
+            running => Err(running),
+        })
+        .await;
+    }
+
+    /// The job's executions that run, its own and those that finish it.
+    pub async fn running(&self, id: &str) -> Vec<String> {
+        let all = self
+            .sfn
+            .list_executions()
+            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
+            .status_filter(ExecutionStatus::Running)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await;
+        let all = all.expect("Step Functions answers").into_iter();
+        let (own, finish) = (format!("job-{id}"), format!("job-{id}-finish-"));
+        all.map(|execution| execution.name)
+            .filter(|name| *name == own || name.starts_with(&finish))
+            .collect()
+    }
+
+    /// Whether the rule hits before the job's own execution is over.
+    pub async fn hits(&self, rule: &Laid, id: &str) -> bool {
+        self.until(id, "its call or its end comes", async || {
+            let execution = self.execution(&format!("job-{id}")).await;
+            match (rule.hits().await > 0, execution.as_deref()) {
+                (false, Some("RUNNING")) => Err("neither"),
+                (hit, _) => Ok(hit),
+            }
+        })
+        .await
+    }
+
+    /// A job of the user that stays where this function makes this call, and what holds it there.
+    pub async fn held(&self, user: &str, function: &str, call: &str) -> (String, Laid) {
+        let faults = Faults::from_env();
+        for _ in 0..3 {
+            let mut upload = self.upload(user, "disk.raw.xz");
+            upload.package = format!("{user}-{}", unique());
+            self.build(&upload, &disk::disk().await.xz).await;
+            // It may be its first call: the rule has to be there before it begins.
+            let id = self.unstarted(&upload).await;
+            let rule = Rule::of_job(&id, function, call, Fault::Hold);
+            let rule = faults.rule(rule).await;
+            self.start(&id).await;
+            if self.hits(&rule, &id).await {
+                return (id, rule);
+            }
+            // What hands out slots may have done so for another job: then the call was made in its stead.
+        }
+        panic!("no {function} makes a {call} for the jobs of {user}");
+    }
+
+    /// A job that `api` died of, between its record and its execution.
+    pub async fn unstarted(&self, upload: &Upload) -> String {
+        let rule = Rule {
+            function: Some("api".to_owned()),
+            text: Some(upload.package.clone()),
+            ..Rule::new("dynamodb:PutItem", Fault::Kill)
+        };
+        let _rule = Faults::from_env().rule(rule).await;
+        let answer = self.post(upload).await;
+        assert!(answer.status().is_server_error(), "{answer:?}");
+        let jobs = self.jobs_of(&upload.package).await;
+        jobs.into_iter().next().expect("the job has a record")
+    }
+
+    /// The jobs of a package, by the list of all.
+    pub async fn jobs_of(&self, package: &str) -> Vec<String> {
+        let list = self.get("/cloudupload").await.text().await;
+        let list = list.expect("the list is text");
+        let package = format!("<package>{package}</package>");
+        list.split("<clouduploadjob ")
+            .filter(|entry| entry.contains(&package))
+            .filter_map(|entry| entry.split('"').nth(1))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The status of the execution of that name, if there is one.
@@ -243,14 +364,14 @@ impl Stack {
         Some(answer.ok()?.status().as_str().to_owned())
     }
 
-    /// Starts an execution by hand.
-    pub async fn start(&self, job: u32, input: Value) {
+    /// Starts the job's execution by hand, whether or not there is the job.
+    pub async fn start(&self, id: &str) {
         let answer = self
             .sfn
             .start_execution()
             .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
-            .name(format!("job-{job}"))
-            .input(input.to_string());
+            .name(format!("job-{id}"))
+            .input(json!({"job": id}).to_string());
         answer.send().await.expect("an execution is started");
     }
 
@@ -260,33 +381,25 @@ impl Stack {
         answer.send().await.expect("a running execution is stopped");
     }
 
-    /// The names of the executions that finish the job after its own one died.
-    pub async fn finishers(&self, id: &str) -> Vec<String> {
-        let answer = self
-            .sfn
-            .list_executions()
-            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
-            .into_paginator()
-            .items()
-            .send();
-        let all = answer.collect::<Result<Vec<_>, _>>().await;
-        let all = all.expect("Step Functions answers");
-        let names = all.into_iter().map(|execution| execution.name);
-        let prefix = format!("job-{id}-finish-");
-        names.filter(|name| name.starts_with(&prefix)).collect()
+    /// Lets the sweeper run, and waits for what was started for the job, by this sweep or by one of its schedule.
+    pub async fn sweep_for(&self, id: &str) {
+        let swept = self.sweep().await;
+        assert!(swept["errorMessage"].is_null(), "{swept}");
+        self.quiet(id).await;
     }
 
-    /// Lets the sweeper run, as its schedule does, and waits for what it started. Answers with what it answers.
+    /// Lets the sweeper run, as its schedule does. Answers with what it answers.
     pub async fn sweep(&self) -> Value {
         let url = format!(
             "{}/2015-03-31/functions/{}/invocations",
             variable("AWS_ENDPOINT_URL"),
             variable("SWEEP_FUNCTION")
         );
-        // The emulator does not check the signature of an account's root.
+        // The emulator checks neither signature nor day of an account's root.
         let scope = format!(
-            "{}/20261125/us-east-1/lambda",
-            variable("AWS_ACCESS_KEY_ID")
+            "{}/19700101/{}/lambda",
+            variable("AWS_ACCESS_KEY_ID"),
+            variable("AWS_REGION")
         );
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=0"
@@ -301,16 +414,7 @@ impl Stack {
             .await
             .expect("Lambda answers");
         let swept = answer.text().await.expect("the sweeper answers in text");
-        let swept: Value = serde_json::from_str(&swept).expect("the sweeper answers in JSON");
-        for id in swept["finished"].as_array().into_iter().flatten() {
-            let id = id.as_str().expect("the sweeper names jobs");
-            for name in self.finishers(id).await {
-                while self.execution(&name).await.as_deref() == Some("RUNNING") {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        swept
+        serde_json::from_str(&swept).expect("the sweeper answers in JSON")
     }
 
     /// Makes the job's record that much older.

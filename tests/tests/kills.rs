@@ -1,10 +1,7 @@
 //! A kill ends a job wherever it is, and nothing of it is left.
 
-use std::time::Duration;
-
 use serde_json::json;
-use tests::{Fault, Faults, Job, Rule, Stack, Upload, disk};
-use tokio::sync::Mutex;
+use tests::{Job, Stack, Upload, disk};
 
 /// A job about to be killed when this function makes this call.
 struct Victim<'a> {
@@ -16,20 +13,10 @@ struct Victim<'a> {
 impl Victim<'_> {
     /// Kills the job at that moment, and gives it at its end, with nothing left.
     async fn killed(&self) -> Job {
-        let faults = Faults::from_env();
-        let package = format!("kill-{}-{}", self.function, self.call.replace(':', "-"));
-        let upload = build(self.stack, &package).await;
-        // Before there is the job, whose first step comes at once.
-        let rule = faults
-            .rule(Rule {
-                function: Some(self.function.to_owned()),
-                ..Rule::new(self.call, Fault::Hold)
-            })
-            .await;
-        let id = self.stack.create(&upload).await.id().to_owned();
-        faults.wait_until_holding(rule).await;
+        let user = format!("kill-{}-{}", self.function, self.call.replace(':', "-"));
+        let (id, rule) = self.stack.held(&user, self.function, self.call).await;
         assert_killed(&self.stack.kill(&id).await);
-        faults.remove(rule).await;
+        drop(rule);
         let job = self.stack.failure(&id).await;
         assert_killed(&job);
         job
@@ -47,12 +34,8 @@ fn assert_killed(job: &Job) {
     assert_eq!((job.state(), job.details()), ("failed", "killed"));
 }
 
-/// One test at a time: what holds a call does not know whose it is.
-static ALONE: Mutex<()> = Mutex::const_new(());
-
 #[tokio::test]
 async fn wherever_it_is() {
-    let _alone = ALONE.lock().await;
     let stack = &Stack::new().await;
     for (function, call) in [
         // created
@@ -85,7 +68,6 @@ async fn wherever_it_is() {
 
 #[tokio::test]
 async fn while_obs_is_silent() {
-    let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
     let upload = build(&stack, "kill-receiving").await;
     stack
@@ -104,20 +86,20 @@ async fn while_obs_is_silent() {
 
 #[tokio::test]
 async fn while_it_waits_for_its_import() {
-    let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
     let upload = build(&stack, "kill-importing").await;
     let id = stack.create(&upload).await.id().to_owned();
-    while !stack.log(&id).await.contains("Importing a disk") {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let importing = async || match stack.log(&id).await {
+        log if log.contains("Importing a disk") => Ok(()),
+        log => Err(log),
+    };
+    stack.until(&id, "it imports", importing).await;
     assert_killed(&stack.kill(&id).await);
     assert_killed(&stack.failure(&id).await);
 }
 
 #[tokio::test]
 async fn a_success_cannot_be_killed() {
-    let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
     let upload = build(&stack, "kill-succeeded").await;
     let id = stack.create(&upload).await.id().to_owned();

@@ -171,17 +171,16 @@ impl Break {
         else {
             return None;
         };
-        // A function may begin with a transaction, by which the proxy does not tell what it works on. The job's record is
-        // in each of them.
-        let by_text = call == "dynamodb:TransactWriteItems";
+        let rule = match job {
+            Some(job) => Rule::of_job(job, function, call, column.fault()),
+            None => Rule {
+                function: Some(function.clone()),
+                ..Rule::new(call, column.fault())
+            },
+        };
         Some(Rule {
-            function: Some(function.clone()),
-            job: job.filter(|_| !by_text).map(str::to_owned),
-            text: job
-                .filter(|_| by_text)
-                .map(|id| format!("{{\"S\":\"{id}\"}}")),
             times: (*column != Column::Denied).then_some(1),
-            ..Rule::new(call, column.fault())
+            ..rule
         })
     }
 

@@ -8,15 +8,12 @@ use super::{
     cell::{Break, Cell, Outcome},
     way::Way,
 };
-use crate::{Fault, Job, Rule, RuleId, Stack, Upload};
-
-/// How long a job may take before nobody waits for it any more.
-const LOST: Duration = Duration::from_secs(400);
+use crate::{Fault, Job, Laid, Rule, Stack, Upload};
 
 /// Another job of the same user, which has the slot that the job waits for.
 struct Neighbour {
     id: String,
-    hold: RuleId,
+    hold: Laid,
 }
 
 impl Bench {
@@ -54,7 +51,7 @@ impl Bench {
         };
         let mut outcome = Outcome::default();
         if cell.way.killed_at().is_some() {
-            self.kill_on_its_way(cell.way, &id).await;
+            self.kill_on_its_way(cell.way, &id, &mut outcome).await;
         }
         // What `finish` does about the slot comes when the neighbour is over, everything else before.
         let (first, then) = match cell.breaks.is_by("finish") {
@@ -64,7 +61,7 @@ impl Bench {
         self.let_go(first, &id).await;
         let killed = match cell.breaks.is_kill() {
             true => {
-                self.kill_while_it_lasts(cell, &id, rule, &mut outcome)
+                self.kill_while_it_lasts(cell, &id, rule.as_ref(), &mut outcome)
                     .await
             }
             false => None,
@@ -81,7 +78,7 @@ impl Bench {
         outcome.reason = job.details().to_owned();
         outcome.left = self.left(stack, &job).await;
         outcome.left_for_good = self.left_for_good(stack, &job).await;
-        outcome.misses = bar::misses(cell, &outcome);
+        outcome.misses.extend(bar::misses(cell, &outcome));
         outcome.late = bar::late(cell, &outcome);
         if !outcome.left.is_empty()
             && let Some(call) = bar::has_to_be_told(cell)
@@ -108,13 +105,9 @@ impl Bench {
         let mut upload = upload.clone();
         upload.body["ami_name"] = format!("{} beside", upload.user).into();
         let id = self.stack.create(&upload).await.id().to_owned();
-        let hold = Rule {
-            job: Some(id.clone()),
-            function: Some("prepare".to_owned()),
-            ..Rule::new("sts:AssumeRole", Fault::Hold)
-        };
+        let hold = Rule::of_job(&id, "prepare", "sts:AssumeRole", Fault::Hold);
         let hold = self.faults.rule(hold).await;
-        self.hits(hold, &id).await;
+        self.stack.hits(&hold, &id).await;
         Neighbour { id, hold }
     }
 
@@ -122,13 +115,13 @@ impl Bench {
     async fn let_go(&self, neighbour: Option<&Neighbour>, id: &str) {
         if let Some(neighbour) = neighbour {
             self.waits(id).await;
-            self.faults.remove(neighbour.hold).await;
+            neighbour.hold.release().await;
         }
     }
 
     async fn end_of(&self, neighbour: &Neighbour, outcome: &mut Outcome) {
         let began = Instant::now();
-        while self.runs(&neighbour.id).await && began.elapsed() < LOST {
+        while self.runs(&neighbour.id).await && began.elapsed() < STUCK {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let job = self.last(&neighbour.id).await;
@@ -145,19 +138,20 @@ impl Bench {
         self.take_ami(&self.stack, &job, outcome).await;
     }
 
-    async fn kill_on_its_way(&self, way: Way, id: &str) {
+    async fn kill_on_its_way(&self, way: Way, id: &str, outcome: &mut Outcome) {
         let Some(place) = way.killed_at() else { return };
         let hold = Rule {
-            job: Some(id.to_owned()),
-            function: Some(place.function.to_owned()),
             skip: place.skip,
-            ..Rule::new(place.call, Fault::Hold)
+            ..Rule::of_job(id, place.function, place.call, Fault::Hold)
         };
         let hold = self.faults.rule(hold).await;
-        if self.hits(hold, id).await {
-            self.stack.kill(id).await;
+        match self.stack.hits(&hold, id).await {
+            true => drop(self.stack.kill(id).await),
+            false => outcome.misses.push(format!(
+                "it came to no {} of {}, and was not killed",
+                place.call, place.function
+            )),
         }
-        self.faults.remove(hold).await;
     }
 
     /// Kills the job while a call of it is held, or while OBS is silent. Answers when that was, and what the API said.
@@ -165,12 +159,12 @@ impl Bench {
         &self,
         cell: &Cell,
         id: &str,
-        rule: Option<RuleId>,
+        rule: Option<&Laid>,
         outcome: &mut Outcome,
     ) -> Option<(Instant, Job)> {
         match rule {
             Some(rule) => {
-                if !self.hits(rule, id).await {
+                if !self.stack.hits(rule, id).await {
                     return None;
                 }
                 outcome.hits = 1;
@@ -187,7 +181,7 @@ impl Bench {
         if let Some(rule) = rule
             && !cell.breaks.lasts()
         {
-            self.faults.remove(rule).await;
+            rule.release().await;
         }
         Some((killed, answer))
     }
@@ -197,18 +191,17 @@ impl Bench {
         &self,
         cell: &Cell,
         id: &str,
-        rule: Option<RuleId>,
+        rule: Option<Laid>,
         outcome: &mut Outcome,
     ) {
         let began = Instant::now();
-        while self.runs(id).await && began.elapsed() < LOST {
+        while self.runs(id).await && began.elapsed() < STUCK {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        if let Some(rule) = rule {
-            if !cell.breaks.is_kill() {
-                outcome.hits = self.faults.hits(rule).await;
-            }
-            self.faults.remove(rule).await;
+        if let Some(rule) = rule
+            && !cell.breaks.is_kill()
+        {
+            outcome.hits = rule.hits().await;
         }
     }
 }

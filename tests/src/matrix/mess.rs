@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::{
     bar,
     bench::{Bench, STUCK},
     cell::{Cell, Outcome},
 };
-use crate::{Fault, Rule, RuleId};
+use crate::{Fault, Laid, Rule};
 
 /// What only the sweeper puts in order.
 struct Mess {
@@ -18,7 +16,7 @@ struct Mess {
     /// A job that was killed, and whose execution waits for a slot and was not told.
     deaf: String,
     /// An execution that there is no job for, and what holds it.
-    stray: (u32, RuleId),
+    stray: (String, Laid),
     /// Jobs that there is no record of, and that have slots.
     ghosts: [u32; 2],
 }
@@ -40,6 +38,7 @@ impl Bench {
         let before = self.calls().await;
         let began = Instant::now();
         let swept = self.stack.sweep().await;
+        self.quiet(&mess.unstarted).await;
         let mut outcome = Outcome {
             seconds: began.elapsed().as_secs_f64(),
             end: match swept["errorMessage"].is_string() {
@@ -54,8 +53,7 @@ impl Bench {
             ..Outcome::default()
         };
         if let Some(rule) = rule {
-            outcome.hits = self.faults.hits(rule).await;
-            self.faults.remove(rule).await;
+            outcome.hits = rule.hits().await;
         }
         outcome.left = self.mess_left(&mess).await;
         // As its schedule does a minute later.
@@ -65,7 +63,6 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         outcome.left_for_good = self.mess_left(&mess).await;
-        self.faults.remove(mess.stray.1).await;
         for (id, details) in [
             (
                 &mess.unstarted,
@@ -90,22 +87,16 @@ impl Bench {
 
     async fn mess(&self) -> Mess {
         let user = self.plain_upload().user;
-        let unstarted = self.unstarted().await;
+        let unstarted = self.stack.unstarted(&self.upload_of_own().await).await;
         let (deaf, ghosts) = self.deaf(&user).await;
-        let stray = NOBODY + 3 * self.next();
-        let hold = self
-            .faults
-            .rule(Rule {
-                function: Some("receive".to_owned()),
-                text: Some(stray.to_string()),
-                times: None,
-                ..Rule::new("dynamodb:UpdateItem", Fault::Hold)
-            })
-            .await;
-        self.stack
-            .start(stray, json!({"job": stray.to_string()}))
-            .await;
-        self.hits(hold, &stray.to_string()).await;
+        let stray = (NOBODY + 3 * self.next()).to_string();
+        let hold = Rule {
+            times: None,
+            ..Rule::of_job(&stray, "receive", "dynamodb:UpdateItem", Fault::Hold)
+        };
+        let hold = self.faults.rule(hold).await;
+        self.stack.start(&stray).await;
+        self.stack.hits(&hold, &stray).await;
         self.stack.age(&unstarted, OLD).await;
         self.stack.age(&deaf, TOLD_LATE).await;
         Mess {
@@ -116,24 +107,9 @@ impl Bench {
         }
     }
 
-    async fn unstarted(&self) -> String {
-        let upload = self.upload_of_own().await;
-        let rule = Rule {
-            function: Some("api".to_owned()),
-            text: Some(upload.package.clone()),
-            ..Rule::new("dynamodb:PutItem", Fault::Kill)
-        };
-        let rule = self.faults.rule(rule).await;
-        let answer = self.stack.post(&upload).await;
-        assert!(answer.status().is_server_error(), "{answer:?}");
-        self.faults.remove(rule).await;
-        let jobs = self.jobs_of(&upload.package).await;
-        jobs.into_iter().next().expect("the job has a record")
-    }
-
     /// The schedule's sweep may free the slots before the job has come to wait for one: then another is made.
     async fn deaf(&self, user: &str) -> (String, [u32; 2]) {
-        loop {
+        for _ in 0..5 {
             let mut upload = self.plain_upload();
             upload.user = user.to_owned();
             let first = NOBODY + 3 * self.next();
@@ -144,18 +120,16 @@ impl Bench {
             let id = self.stack.create(&upload).await.id().to_owned();
             let waits = self.waits(&id).await;
             let rule = Rule {
-                job: Some(id.clone()),
-                function: Some("api".to_owned()),
                 times: None,
-                ..Rule::new("states:SendTaskFailure", Fault::AccessDenied)
+                ..Rule::of_job(&id, "api", "states:SendTaskFailure", Fault::AccessDenied)
             };
-            let rule = self.faults.rule(rule).await;
+            let _rule = self.faults.rule(rule).await;
             self.stack.kill(&id).await;
-            self.faults.remove(rule).await;
             if waits && self.runs(&id).await {
                 return (id, ghosts);
             }
         }
+        panic!("the schedule's sweep is always first");
     }
 
     async fn mess_left(&self, mess: &Mess) -> Vec<String> {
@@ -164,7 +138,7 @@ impl Bench {
         if !unstarted.is_final() {
             left.push(format!("open job {}", mess.unstarted));
         }
-        for id in [&mess.unstarted, &mess.deaf, &mess.stray.0.to_string()] {
+        for id in [&mess.unstarted, &mess.deaf, &mess.stray.0] {
             left.extend(self.running(id).await);
         }
         let held = self.stack.queue().await.held;

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_sfn::types::ExecutionStatus;
 use tokio::fs;
 
 use super::{
@@ -46,28 +45,10 @@ impl Bench {
         }
     }
 
-    /// The job's executions that run, its own and those that finish it.
+    /// The job's executions that run.
     pub async fn running(&self, id: &str) -> Vec<String> {
-        let all = self
-            .stack
-            .sfn
-            .list_executions()
-            .state_machine_arn(variable("UPLOAD_MACHINE_ARN"))
-            .status_filter(ExecutionStatus::Running)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await;
-        let names = all
-            .expect("Step Functions answers")
-            .into_iter()
-            .map(|execution| execution.name);
-        let (own, finish) = (format!("job-{id}"), format!("job-{id}-finish-"));
-        names
-            .filter(|name| *name == own || name.starts_with(&finish))
-            .map(|name| format!("execution {name}"))
-            .collect()
+        let names = self.stack.running(id).await.into_iter();
+        names.map(|name| format!("execution {name}")).collect()
     }
 
     /// Looks whether a finished AMI is the disk, and removes it with its snapshot, as it would fill this machine's disk.

@@ -37,8 +37,7 @@ impl Bench {
         let body = answer.text().await.expect("the answer is text");
         outcome.made = self.calls_since(&before).await;
         if let Some(rule) = rule {
-            outcome.hits = self.faults.hits(rule).await;
-            self.faults.remove(rule).await;
+            outcome.hits = rule.hits().await;
         }
         let mut again = None;
         if outcome.end != "200" {
@@ -108,7 +107,7 @@ impl Bench {
     /// after it had taken effect, and of the next. One of them then finds its AMI's name taken by the other.
     async fn after_create(&self, subject: &Subject, outcome: &mut Outcome) {
         let mut succeeded = false;
-        for id in self.jobs_of(&subject.upload.package).await {
+        for id in self.stack.jobs_of(&subject.upload.package).await {
             self.quiet(&id).await;
             let before = self.stack.job(&id).await;
             if !before.is_final() {
@@ -143,17 +142,5 @@ impl Bench {
         }
         outcome.left = self.left(&self.stack, &job).await;
         outcome.left_for_good = self.left_for_good(&self.stack, &job).await;
-    }
-
-    /// The jobs of a package, by the list of all.
-    pub async fn jobs_of(&self, package: &str) -> Vec<String> {
-        let list = self.stack.get("/cloudupload").await.text().await;
-        let list = list.expect("the list is text");
-        let package = format!("<package>{package}</package>");
-        list.split("<clouduploadjob ")
-            .filter(|entry| entry.contains(&package))
-            .filter_map(|entry| entry.split('"').nth(1))
-            .map(str::to_owned)
-            .collect()
     }
 }

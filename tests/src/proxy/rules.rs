@@ -39,6 +39,19 @@ impl Rule {
             fault,
         }
     }
+
+    /// The next such call fails that the function makes for the job.
+    pub fn of_job(job: &str, function: &str, call: &str, fault: Fault) -> Self {
+        // A function may begin with a transaction, by which the proxy does not tell what it works on. The job's record is
+        // in each of them.
+        let by_text = call == "dynamodb:TransactWriteItems";
+        Self {
+            job: (!by_text).then(|| job.to_owned()),
+            function: Some(function.to_owned()),
+            text: by_text.then(|| format!("{{\"S\":\"{job}\"}}")),
+            ..Self::new(call, fault)
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,8 @@ use super::{Fault, Proxy, Rule, Sighting};
 use crate::Faults;
 
 const MIB: usize = 1 << 20;
+/// As short as a busy machine allows: it may find time for the calls that are answered.
+const IMPATIENCE: Duration = Duration::from_secs(3);
 
 struct Scene {
     url: String,
@@ -84,7 +86,13 @@ async fn listen() -> (TcpListener, String) {
     (listener, format!("http://{address}"))
 }
 
+/// Who waits for no answer in vain has time.
 async fn scene() -> Scene {
+    impatient_scene(Duration::from_secs(60)).await
+}
+
+/// A scene in which a call is given up after that time.
+async fn impatient_scene(patience: Duration) -> Scene {
     let (upstream, behind) = Upstream::start().await;
     let (listener, url) = listen().await;
     let proxy = Proxy::new(&behind).expect("a URL");
@@ -102,7 +110,7 @@ async fn scene() -> Scene {
         )
         .timeout_config(
             TimeoutConfig::builder()
-                .operation_attempt_timeout(Duration::from_millis(500))
+                .operation_attempt_timeout(patience)
                 .build(),
         )
         .build();
@@ -238,13 +246,12 @@ async fn refused(
             attempts,
             "{call} {fault:?}"
         );
-        assert_eq!(scene.faults.hits(rule).await, attempts);
-        scene.faults.clear().await;
+        assert_eq!(rule.hits().await, attempts);
     }
     assert_eq!(scene.upstream.arrived(), []);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_service_refuses_in_its_own_way() {
     refused(
         "dynamodb:GetItem",
@@ -303,7 +310,7 @@ async fn each_service_refuses_in_its_own_way() {
     refused("s3:HeadBucket", Scene::head_bucket, "503", "500", "403").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_fails_once_is_tried_again() {
     for (fault, arrived) in [
         (Fault::Throttle, 1),
@@ -311,29 +318,32 @@ async fn a_call_that_fails_once_is_tried_again() {
         (Fault::Timeout, 2),
         (Fault::DropAnswer, 2),
     ] {
-        let scene = scene().await;
+        let scene = match fault {
+            Fault::Timeout => impatient_scene(IMPATIENCE).await,
+            _ => scene().await,
+        };
         let rule = scene
             .faults
             .rule(Rule::new("dynamodb:GetItem", fault))
             .await;
         assert_eq!(scene.get_item().await, Ok(()), "{fault:?}");
-        assert_eq!(scene.faults.hits(rule).await, 1, "{fault:?}");
+        assert_eq!(rule.hits().await, 1, "{fault:?}");
         assert_eq!(scene.upstream.arrived().len(), arrived, "{fault:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_never_comes_is_a_timeout() {
-    let scene = scene().await;
+    let scene = impatient_scene(IMPATIENCE).await;
     let rule = Rule {
         times: None,
         ..Rule::new("dynamodb:GetItem", Fault::Timeout)
     };
-    scene.faults.rule(rule).await;
+    let _rule = scene.faults.rule(rule).await;
     assert_eq!(scene.get_item().await, Err("timeout".to_owned()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_goes_on_when_it_is_released() {
     let scene = scene().await;
     let rule = scene
@@ -342,9 +352,9 @@ async fn what_is_held_goes_on_when_it_is_released() {
         .await;
     let ask = scene.upload_part(1);
     let steer = async {
-        scene.faults.wait_until_holding(rule).await;
+        rule.comes_to_hold().await;
         assert_eq!(scene.upstream.arrived(), []);
-        scene.faults.release(rule).await;
+        rule.release().await;
     };
     assert_eq!(tokio::join!(ask, steer).0, Ok(()));
     assert_eq!(scene.upstream.arrived().len(), 1);
@@ -354,16 +364,16 @@ async fn what_is_held_goes_on_when_it_is_released() {
         .rule(Rule::new("s3:UploadPart", Fault::Hold))
         .await;
     let steer = async {
-        scene.faults.wait_until_holding(rule).await;
-        scene.faults.remove(rule).await;
+        rule.comes_to_hold().await;
+        drop(rule);
     };
     assert_eq!(tokio::join!(scene.upload_part(1), steer).0, Ok(()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_part_arrives_whole_and_as_it_was_signed() {
     let scene = scene().await;
-    scene
+    let _rule = scene
         .faults
         .rule(Rule::new("s3:UploadPart", Fault::Throttle))
         .await;
@@ -409,14 +419,14 @@ async fn function(scene: &Scene) -> std::process::ExitStatus {
         .expect("curl runs")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_knows_who_calls_and_for_which_job() {
     let scene = scene().await;
     let other = Rule {
         job: Some("18".to_owned()),
         ..Rule::new("s3:UploadPart", Fault::Kill)
     };
-    scene.faults.rule(other).await;
+    let _other = scene.faults.rule(other).await;
     assert!(function(&scene).await.success());
     let sighting = |call: &str| Sighting {
         job: Some("17".to_owned()),
@@ -429,7 +439,7 @@ async fn it_knows_who_calls_and_for_which_job() {
     assert_eq!(scene.faults.seen("18").await, []);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_is_killed_with_its_call_or_before() {
     for (fault, arrived) in [(Fault::Kill, 2), (Fault::KillBefore, 1)] {
         let scene = scene().await;
@@ -440,12 +450,12 @@ async fn a_function_is_killed_with_its_call_or_before() {
         };
         let rule = scene.faults.rule(rule).await;
         assert_eq!(function(&scene).await.signal(), Some(9), "{fault:?}");
-        assert_eq!(scene.faults.hits(rule).await, 1);
+        assert_eq!(rule.hits().await, 1);
         assert_eq!(scene.upstream.arrived().len(), arrived, "{fault:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_only_looks_gets_an_answer() {
     let scene = scene().await;
     let answer = reqwest::get(&scene.url).await.expect("the proxy answers");
@@ -458,4 +468,17 @@ async fn whoever_only_looks_gets_an_answer() {
         .send()
         .await;
     assert_eq!(answer.expect("the proxy answers").status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_ends_with_a_test_that_panics() {
+    let scene = scene().await;
+    let faults = scene.faults.clone();
+    let test = tokio::spawn(async move {
+        let rule = Rule::new("dynamodb:GetItem", Fault::AccessDenied);
+        let _rule = faults.rule(rule).await;
+        panic!("as tests do");
+    });
+    assert!(test.await.is_err());
+    assert_eq!(scene.get_item().await, Ok(()));
 }
