@@ -2,10 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -124,11 +127,22 @@ fn order(user: &str) -> Order {
     serde_json::from_value(order).expect("this is an order")
 }
 
-/// Dispatches, and dies at some point of it as often as not.
+/// Dispatches, and dies at some point of it as often as not: after so many of its steps, so that who is slow gets as far.
 async fn dispatch_and_perhaps_die(dispatcher: &Dispatcher) {
-    let life = Duration::from_millis(fastrand::u64(1..200));
-    let _ = tokio::time::timeout(life, dispatcher.run()).await;
+    let mut run = pin!(dispatcher.run());
+    let mut steps = fastrand::u32(1..STEPS);
+    poll_fn(|context| {
+        steps -= 1;
+        match steps {
+            0 => Poll::Ready(()),
+            _ => run.as_mut().poll(context).map(drop),
+        }
+    })
+    .await;
 }
+
+/// Twice what a dispatcher takes on average.
+const STEPS: u32 = 50;
 
 const LIMITS: Limits = Limits {
     total: 4,
