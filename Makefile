@@ -1,7 +1,10 @@
-# What there is to do with a clone. Rust, Python 3, make and a C compiler are all that has to be there.
+# What there is to do with a clone. What has to be there says README.md, "Try it".
 
 # The scripts in infra/local look for the functions there.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# Where an HTTP proxy is set: this machine is asked without it.
+export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
+export no_proxy := $(NO_PROXY)
 # For up, demo and faults, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 
@@ -40,5 +43,6 @@ bench: build ## how fast and how large the functions are
 faults: build ## break every call to AWS in every way, and see what comes of it; OPTIONS=--write writes docs/faults.md
 	@infra/local/faults $(OPTIONS)
 
-clean: down ## remove everything that was built
+clean: ## end what runs, and remove everything that was built
+	@for dir in local test faults bench; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target
