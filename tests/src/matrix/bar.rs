@@ -20,6 +20,8 @@ enum End<'a> {
     Answered,
     /// The request is answered by an error, and the same request is then answered well.
     Refused,
+    /// The same, and the error is the want of a permission for this call.
+    RefusedFor(&'a str),
 }
 
 /// Seconds that the functions may take to stop once the job is killed.
@@ -75,7 +77,7 @@ fn end(cell: &Cell) -> End<'_> {
             (Column::FunctionKilled, End::Answered) => End::Refused,
             // A log that cannot be written is no reason to fail, and a wait that a kill cannot end has an end.
             (Column::Denied, _) if cell.way != Way::Swept && is_dispensable(cell.way, call) => own,
-            (Column::Denied, End::Answered) => End::Refused,
+            (Column::Denied, End::Answered) => End::RefusedFor(call),
             // The sweeper goes on with it once the permission is back.
             (Column::Denied, _) if function == "finish" => own,
             (Column::Denied, _) => End::Denied(call),
@@ -129,6 +131,7 @@ pub fn misses(cell: &Cell, outcome: &Outcome) -> Vec<String> {
     }
     let wanted = end(cell);
     let reason = &outcome.reason;
+    let refused = outcome.end.starts_with('5');
     let met = match wanted {
         End::Succeeded => outcome.end == "succeeded",
         End::Killed => outcome.end == "failed" && reason == "killed",
@@ -138,10 +141,14 @@ pub fn misses(cell: &Cell, outcome: &Outcome) -> Vec<String> {
         End::Failed(words) => outcome.end == "failed" && reason.contains(words),
         End::Denied(call) => outcome.end == "failed" && tells_denied(reason, call),
         End::Answered => outcome.end == "200",
-        End::Refused => outcome.end.starts_with('5'),
+        End::Refused => refused,
+        End::RefusedFor(call) => refused && tells_denied(reason, call),
     };
     if !met {
-        misses.push(format!("it has to be {wanted:?}, and is {}", outcome.end));
+        misses.push(format!(
+            "it has to be {wanted:?}, and is {}: {reason}",
+            outcome.end
+        ));
     }
     if !outcome.left_for_good.is_empty() {
         misses.push(format!("left behind: {}", outcome.left_for_good.join(", ")));

@@ -382,7 +382,7 @@ With a `*`, something was left until the sweeper came.
   names the call and AWS's code; but a log that cannot be written fails no job, and what `finish` may not do is done once
   it may, by the sweeper. A job that succeeds has an AMI with the bytes of the disk.
 - A killed job is `failed`, `killed` at once, and nothing of it runs 10 s later.
-- Whoever gets an error from the API may simply ask again.
+- Whoever gets an error from the API may simply ask again. Without a permission, the error names the call and AWS's code.
 - Nothing is left in either account but finished AMIs and their snapshots: no object, no unfinished upload, no snapshot, AMI
   or import task, no slot, no place in the queue, no execution, no mark of an unfinished job. This is counted after a sweep
   a quarter of an hour later (the records are made older by that time); what was there before is counted too.
