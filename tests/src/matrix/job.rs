@@ -170,10 +170,7 @@ impl Bench {
                 outcome.hits = 1;
             }
             None => {
-                let began = Instant::now();
-                while self.stack.job(id).await.state() != "receiving" && began.elapsed() < STUCK {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
+                self.stack.wait(id, |job| job.state() != "created").await;
             }
         }
         let killed = Instant::now();
