@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ec2::{config::Credentials, types::Image};
 use aws_sdk_sfn::types::ExecutionStatus;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::{fs, process::Command};
 
@@ -390,11 +390,33 @@ impl Stack {
 
     /// Lets the sweeper run, as its schedule does. Answers with what it answers.
     pub async fn sweep(&self) -> Value {
-        let url = format!(
-            "{}/2015-03-31/functions/{}/invocations",
-            variable("AWS_ENDPOINT_URL"),
+        let path = format!(
+            "2015-03-31/functions/{}/invocations",
             variable("SWEEP_FUNCTION")
         );
+        let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
+        self.lambda(Method::POST, &path, event).await
+    }
+
+    /// Gives the function that the workflow calls in this state so many seconds. All jobs feel it.
+    pub async fn set_timeout(&self, state: &str, seconds: u32) {
+        let machine = self.sfn.describe_state_machine();
+        let machine = machine.state_machine_arn(variable("UPLOAD_MACHINE_ARN"));
+        let machine = machine.send().await.expect("Step Functions answers");
+        let definition: Value =
+            serde_json::from_str(&machine.definition).expect("a definition is JSON");
+        let step = definition
+            .pointer(&format!("/States/{state}/Parameters/FunctionName"))
+            .and_then(Value::as_str)
+            .expect("the state calls a function");
+        let path = format!("2015-03-31/functions/{step}/configuration");
+        let set = self
+            .lambda(Method::PUT, &path, json!({"Timeout": seconds}))
+            .await;
+        assert_eq!(set["Timeout"], seconds, "{set}");
+    }
+
+    async fn lambda(&self, method: Method, path: &str, body: Value) -> Value {
         // The emulator checks neither signature nor day of an account's root.
         let scope = format!(
             "{}/19700101/{}/lambda",
@@ -404,17 +426,16 @@ impl Stack {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=0"
         );
-        let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
         let answer = self
             .http
-            .post(url)
+            .request(method, format!("{}/{path}", variable("AWS_ENDPOINT_URL")))
             .header("authorization", authorization)
-            .body(event.to_string())
+            .body(body.to_string())
             .send()
             .await
             .expect("Lambda answers");
-        let swept = answer.text().await.expect("the sweeper answers in text");
-        serde_json::from_str(&swept).expect("the sweeper answers in JSON")
+        let answer = answer.text().await.expect("Lambda answers in text");
+        serde_json::from_str(&answer).expect("Lambda answers in JSON")
     }
 
     /// Makes the job's record that much older.
