@@ -11,7 +11,7 @@ use aws_sdk_s3::{
 use cloudupload::{
     aws::{self, Failure},
     job::JobId,
-    multipart::{self, Upload},
+    multipart::Location,
     target::Ec2Target,
     workflow::StepError,
 };
@@ -184,37 +184,13 @@ impl Bucket {
             .map_err(Failure::of("s3:PutLifecycleConfiguration"))
     }
 
-    /// Begins the upload of the job's disk.
-    pub async fn begin(&self) -> Result<Upload, Failure> {
-        let (name, key, owner) = (self.name.clone(), self.key.clone(), self.owner.clone());
-        Upload::begin(self.s3.clone(), name, key, owner).await
-    }
-
-    /// The upload that `prepare` began.
-    pub fn upload(&self, id: String) -> Upload {
-        Upload {
+    /// Where the job's disk is to be.
+    pub fn disk(&self) -> Location {
+        Location {
             s3: self.s3.clone(),
             bucket: self.name.clone(),
             key: self.key.clone(),
             owner: self.owner.clone(),
-            id,
         }
-    }
-
-    /// Removes the job's disk and whatever upload of it was begun. What is not there, the bucket too, is no error.
-    pub async fn remove(&self) -> Result<(), Failure> {
-        let aborted = multipart::abort_all(&self.s3, &self.name, &self.key, &self.owner).await;
-        if aws::unless(&["NoSuchBucket"], aborted)?.is_none() {
-            return Ok(());
-        }
-        self.s3
-            .delete_object()
-            .bucket(&self.name)
-            .key(&self.key)
-            .expected_bucket_owner(&self.owner)
-            .send()
-            .await
-            .map(drop)
-            .map_err(Failure::of("s3:DeleteObject"))
     }
 }

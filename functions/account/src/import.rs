@@ -7,9 +7,10 @@ use aws_sdk_ec2::{
 use cloudupload::{
     aws::{self, Failure},
     job::Job,
+    multipart::Location,
 };
 
-use crate::{bucket::Bucket, tags};
+use crate::tags;
 
 /// The role under which VM Import reads the bucket. `infra/user-account.yaml` makes it.
 pub(crate) const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
@@ -43,7 +44,7 @@ pub struct Import<'a> {
 impl Import<'_> {
     /// Starts the import of the job's disk, and answers with the task's id. Started twice, it is still one task: the
     /// client token sees to it.
-    pub async fn start(&self, bucket: &Bucket) -> Result<String, Failure> {
+    pub async fn start(&self, disk: &Location) -> Result<String, Failure> {
         let answer = self
             .ec2
             .import_snapshot()
@@ -62,8 +63,8 @@ impl Import<'_> {
                     .format("RAW")
                     .user_bucket(
                         UserBucket::builder()
-                            .s3_bucket(&bucket.name)
-                            .s3_key(&bucket.key)
+                            .s3_bucket(&disk.bucket)
+                            .s3_key(&disk.key)
                             .build(),
                     )
                     .build(),

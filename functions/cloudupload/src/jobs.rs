@@ -20,6 +20,7 @@ use serde_dynamo::{from_attribute_value, from_item, to_attribute_value, to_item}
 
 use crate::{
     aws::Failure,
+    backoff,
     job::{BadJobId, Job, JobId, Order, Progress, State, TaskToken, Work},
 };
 
@@ -379,10 +380,10 @@ impl Jobs {
     }
 }
 
-/// A pause of random length before a write is tried again, longer each time: 50 ms at first, 6 s at the most.
+/// Waits before a write is tried again that others were in the way of.
 pub(crate) async fn pause(tried: u32) {
-    let ceiling = Duration::from_millis(50) * 2u32.pow(tried.min(7));
-    tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
+    let pause = backoff::pause(tried, Duration::from_millis(50), Duration::from_secs(6));
+    tokio::time::sleep(pause).await;
 }
 
 /// What to tell of a condition that the record, as it is, does not meet.

@@ -2,6 +2,7 @@
 //! `workflow`: no AWS, no clock, no network), one room above them for each outside thing, and `function` on top.
 
 pub mod aws;
+pub mod backoff;
 pub mod dispatch;
 pub mod function;
 pub mod image;

@@ -1,5 +1,7 @@
 //! A stream into an S3 object: parts side by side, a few in memory at a time.
 
+use std::fmt;
+
 use aws_sdk_s3::{
     Client,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Part},
@@ -31,58 +33,119 @@ pub enum MultipartError {
     },
 }
 
-/// A multipart upload: where it goes and its id.
+/// Where an object is, or is to be.
 #[derive(Clone, Debug)]
-pub struct Upload {
+pub struct Location {
     pub s3: Client,
     pub bucket: String,
     pub key: String,
     /// The account that the bucket must belong to; S3 refuses the call if it is another's.
     pub owner: String,
-    pub id: String,
 }
 
-impl Upload {
-    /// Begins an upload. What a step that died leaves begun, [`abort_all`] finds.
-    pub async fn begin(
-        s3: Client,
-        bucket: String,
-        key: String,
-        owner: String,
-    ) -> Result<Self, Failure> {
-        let id = s3
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl Location {
+    /// Begins an upload. What a step that died leaves begun, [`remove`](Self::remove) finds.
+    pub async fn begin(self) -> Result<Upload, Failure> {
+        let answer = self
+            .s3
             .create_multipart_upload()
-            .bucket(&bucket)
-            .key(&key)
-            .expected_bucket_owner(&owner)
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&self.owner)
             // What the SDK sends with each part: both have to be the same (API reference, UploadPart).
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .send()
             .await
-            .map_err(Failure::of("s3:CreateMultipartUpload"))?
-            .upload_id
-            .ok_or_else(|| {
-                Failure::odd("s3:CreateMultipartUpload", "the answer has no upload id")
-            })?;
-        Ok(Self {
-            s3,
-            bucket,
-            key,
-            owner,
-            id,
-        })
+            .map_err(Failure::of("s3:CreateMultipartUpload"))?;
+        let id = answer.upload_id.ok_or_else(|| {
+            Failure::odd("s3:CreateMultipartUpload", "the answer has no upload id")
+        })?;
+        Ok(self.upload(id))
     }
 
-    fn place(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.key)
+    /// The upload of that id, which was begun before.
+    pub fn upload(self, id: String) -> Upload {
+        Upload { to: self, id }
     }
 
-    async fn put(self, number: i32, body: Bytes) -> Result<(), Failure> {
+    /// Removes the object, and aborts every upload of it, whoever began it. What is not there, the bucket too, is no
+    /// error.
+    pub async fn remove(&self) -> Result<(), Failure> {
+        if aws::unless(&["NoSuchBucket"], self.abort_uploads().await)?.is_none() {
+            return Ok(());
+        }
         self.s3
-            .upload_part()
+            .delete_object()
             .bucket(&self.bucket)
             .key(&self.key)
             .expected_bucket_owner(&self.owner)
+            .send()
+            .await
+            .map(drop)
+            .map_err(Failure::of("s3:DeleteObject"))
+    }
+
+    async fn abort_uploads(&self) -> Result<(), Failure> {
+        let (mut key_marker, mut id_marker) = (None, None);
+        loop {
+            let page = self
+                .s3
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .prefix(&self.key)
+                .expected_bucket_owner(&self.owner)
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .send()
+                .await
+                .map_err(Failure::of("s3:ListMultipartUploads"))?;
+            let uploads = page.uploads().iter();
+            for upload in uploads.filter(|upload| upload.key() == Some(&self.key)) {
+                let answer = self
+                    .s3
+                    .abort_multipart_upload()
+                    .bucket(&self.bucket)
+                    .key(&self.key)
+                    .expected_bucket_owner(&self.owner)
+                    .set_upload_id(upload.upload_id.clone())
+                    .send()
+                    .await
+                    .map_err(Failure::of("s3:AbortMultipartUpload"));
+                aws::unless(&[GONE], answer)?;
+            }
+            if page.is_truncated != Some(true) {
+                return Ok(());
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+}
+
+/// A multipart upload: where it goes and its id.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    to: Location,
+    id: String,
+}
+
+impl Upload {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    async fn put(self, number: i32, body: Bytes) -> Result<(), Failure> {
+        self.to
+            .s3
+            .upload_part()
+            .bucket(&self.to.bucket)
+            .key(&self.to.key)
+            .expected_bucket_owner(&self.to.owner)
             .upload_id(&self.id)
             .part_number(number)
             .body(body.into())
@@ -94,11 +157,12 @@ impl Upload {
 
     /// What lies in the upload, by part number.
     async fn parts(&self) -> Result<Vec<Part>, Failure> {
-        self.s3
+        self.to
+            .s3
             .list_parts()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .expected_bucket_owner(&self.owner)
+            .bucket(&self.to.bucket)
+            .key(&self.to.key)
+            .expected_bucket_owner(&self.to.owner)
             .upload_id(&self.id)
             .into_paginator()
             .items()
@@ -119,7 +183,7 @@ impl Upload {
         for (expected, part) in (1..).zip(parts) {
             if part.part_number != Some(expected) {
                 return Err(MultipartError::Hole {
-                    place: self.place(),
+                    place: self.to.to_string(),
                     missing: expected,
                 });
             }
@@ -137,11 +201,12 @@ impl Upload {
         }
         self.check(size, expected)?;
         let answer = self
+            .to
             .s3
             .complete_multipart_upload()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .expected_bucket_owner(&self.owner)
+            .bucket(&self.to.bucket)
+            .key(&self.to.key)
+            .expected_bucket_owner(&self.to.owner)
             .upload_id(&self.id)
             .multipart_upload(
                 CompletedMultipartUpload::builder()
@@ -163,11 +228,12 @@ impl Upload {
 
     async fn completed(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
         let head = self
+            .to
             .s3
             .head_object()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .expected_bucket_owner(&self.owner)
+            .bucket(&self.to.bucket)
+            .key(&self.to.key)
+            .expected_bucket_owner(&self.to.owner)
             .send()
             .await
             .map_err(Failure::of("s3:HeadObject"))?;
@@ -185,7 +251,7 @@ impl Upload {
     fn check(&self, found: u64, expected: Option<u64>) -> Result<(), MultipartError> {
         match expected {
             Some(expected) if found != expected => Err(MultipartError::Size {
-                place: self.place(),
+                place: self.to.to_string(),
                 found,
                 expected,
             }),
@@ -199,50 +265,6 @@ impl Upload {
 pub struct Object {
     pub size: u64,
     pub etag: String,
-}
-
-/// Aborts every upload of this key, whoever began it; answers with how many there were.
-pub async fn abort_all(
-    s3: &Client,
-    bucket: &str,
-    key: &str,
-    owner: &str,
-) -> Result<usize, Failure> {
-    let mut aborted = 0;
-    let (mut key_marker, mut id_marker) = (None, None);
-    loop {
-        let page = s3
-            .list_multipart_uploads()
-            .bucket(bucket)
-            .prefix(key)
-            .expected_bucket_owner(owner)
-            .set_key_marker(key_marker)
-            .set_upload_id_marker(id_marker)
-            .send()
-            .await
-            .map_err(Failure::of("s3:ListMultipartUploads"))?;
-        for upload in page
-            .uploads()
-            .iter()
-            .filter(|upload| upload.key() == Some(key))
-        {
-            let answer = s3
-                .abort_multipart_upload()
-                .bucket(bucket)
-                .key(key)
-                .expected_bucket_owner(owner)
-                .set_upload_id(upload.upload_id.clone())
-                .send()
-                .await
-                .map_err(Failure::of("s3:AbortMultipartUpload"));
-            aws::unless(&[GONE], answer)?;
-            aborted += 1;
-        }
-        if page.is_truncated != Some(true) {
-            return Ok(aborted);
-        }
-        (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-    }
 }
 
 /// Writes the parts of an upload, in any order of their numbers.

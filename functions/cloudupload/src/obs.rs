@@ -10,6 +10,7 @@ use reqwest::{
 };
 
 use crate::{
+    backoff,
     job::Order,
     names::{Arch, FileName, Package, Project, Repository},
     xml::{self, Binary},
@@ -27,8 +28,11 @@ const LIST: Duration = Duration::from_secs(15);
 /// How often a list is asked for, if the connection fails or OBS is in trouble.
 const TRIES: u32 = 3;
 
-/// The longest pause before the second try; it doubles with every further one.
+/// The longest pause before the second try.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause at all: somebody waits for an answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// More than any list of build results has; what is longer did not come from OBS.
 const LONGEST_LIST: usize = 16 << 20;
@@ -280,7 +284,7 @@ where
         match attempt().await {
             Err(error) if error.is_passing() => {
                 tracing::warn!("trying again: {error}");
-                tokio::time::sleep((PAUSE * 2u32.pow(tried)).mul_f64(fastrand::f64())).await;
+                tokio::time::sleep(backoff::pause(tried, PAUSE, LONGEST_PAUSE)).await;
             }
             result => return result,
         }

@@ -5,13 +5,14 @@ use std::{io, ops::Range, time::Duration};
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
-use tokio::io::AsyncBufRead;
+use tokio::{io::AsyncBufRead, time::sleep};
 use tokio_util::io::StreamReader;
 
 use crate::{
     aws::{Failure, Retries},
+    backoff,
     job::{Job, Unrecorded},
-    multipart::{self, Upload},
+    multipart::Location,
     reporter::Count,
     target::AccountId,
 };
@@ -50,24 +51,13 @@ impl Staging {
         Self { s3, bucket, owner }
     }
 
-    pub async fn begin(&self, key: String) -> Result<Upload, Failure> {
-        Upload::begin(
-            self.s3.clone(),
-            self.bucket.clone(),
-            key,
-            self.owner.to_string(),
-        )
-        .await
-    }
-
-    /// The upload that an earlier invocation began.
-    pub fn upload(&self, key: String, id: String) -> Upload {
-        Upload {
+    /// Where a job's file is to be.
+    pub fn file(&self, key: String) -> Location {
+        Location {
             s3: self.s3.clone(),
             bucket: self.bucket.clone(),
             key,
             owner: self.owner.to_string(),
-            id,
         }
     }
 
@@ -134,8 +124,8 @@ impl Staging {
                             staging.bucket, file.key, reading.left.start
                         )));
                     }
-                    let ceiling = Duration::from_millis(250) * 2u32.pow(reading.breaks);
-                    tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
+                    let (first, most) = (Duration::from_millis(250), Duration::from_secs(8));
+                    sleep(backoff::pause(reading.breaks, first, most)).await;
                 }
                 Ok(None)
             }
@@ -159,21 +149,6 @@ impl Staging {
             .await
             .map_err(Failure::of("s3:GetObject"))?;
         Ok(answer.body)
-    }
-
-    /// Removes the file and whatever upload of it was begun. What is not there is no error.
-    pub async fn remove(&self, key: &str) -> Result<(), Failure> {
-        let owner = self.owner.to_string();
-        multipart::abort_all(&self.s3, &self.bucket, key, &owner).await?;
-        self.s3
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .expected_bucket_owner(owner)
-            .send()
-            .await
-            .map(drop)
-            .map_err(Failure::of("s3:DeleteObject"))
     }
 }
 

@@ -71,7 +71,7 @@ impl CleanUp {
     async fn remove(&self, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
         let mut outcome = Outcome::Clean;
         if job.work.staging_began.is_some() {
-            let gone = self.staging.remove(&job.staged_key()).await;
+            let gone = self.staging.file(job.staged_key()).remove().await;
             outcome = outcome.and(told(log, "the staged file", gone).await);
         }
         if job.work.disk_began.is_none() {
@@ -97,7 +97,7 @@ impl CleanUp {
         keep: Keep,
         log: &JobLog,
     ) -> Outcome {
-        let gone = session.bucket().remove().await;
+        let gone = session.bucket().disk().remove().await;
         let mut outcome = told(log, "the disk in your bucket", gone).await;
         if keep == Keep::Ami || job.work.import_began.is_none() {
             return outcome;

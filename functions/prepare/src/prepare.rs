@@ -81,7 +81,7 @@ impl Preparing {
         // A step that runs twice must not begin a second upload while slices still go into the first.
         let upload = match &job.work.target_upload {
             Some(upload) => upload.clone(),
-            None => bucket.begin().await?.id,
+            None => bucket.disk().begin().await?.id().to_owned(),
         };
         let news = Work {
             disk: Some(Disk { compression, boot }),

@@ -104,7 +104,7 @@ impl Intake {
     pub async fn pause(&mut self) -> Result<Received, Failure> {
         self.writer.flush().await?;
         Ok(Received {
-            upload: self.upload.id.clone(),
+            upload: self.upload.id().to_owned(),
             bytes: self.whole,
             parts: self.parts,
             hash: hex::encode(self.hash.serialize()),

@@ -14,7 +14,7 @@ use cloudupload::{
     workflow::Step,
 };
 use lambda_runtime::{Error, LambdaEvent, tracing};
-use receive::Receive;
+use receive::Receiving;
 
 /// What is left of an invocation's time when it stops reading, to put away what it has.
 const RESERVE: Duration = Duration::from_secs(90);
@@ -24,14 +24,14 @@ async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tools = Tools::from_env(Patience::Step).await?;
     let s3 = aws::s3(&tools.config);
-    let receive = Receive {
+    let receiving = Receiving {
         staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
         obs: Obs::new(&setting("OBS_URL")?)?,
         tools,
     };
     function::serve(async |event: LambdaEvent<Step>| {
         let stop = stop_before_end(&event.context, RESERVE);
-        receive.run(event.payload.job, stop).await
+        receiving.run(event.payload.job, stop).await
     })
     .await
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloudupload::{
     aws::{Failure, Retries},
+    backoff,
     function::Tools,
     job::{Job, JobId, Progress, Staged, State, Work},
     jobs::{self, JobsError},
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::intake::Intake;
 
-/// How often in a row the download may break without a byte having come. With the pauses between, that is two to three
+/// How often in a row the download may break without a byte having come. With the pauses between, that is about two
 /// minutes of OBS being away.
 const BREAKS: u32 = 8;
 
@@ -28,7 +29,7 @@ const BUDGET: u64 = 6 * 3600;
 /// After so many parts what came is written down, so that a function that dies has not to start over.
 const CHECKPOINT_PARTS: u32 = 32;
 
-pub struct Receive {
+pub struct Receiving {
     pub tools: Tools,
     pub staging: Staging,
     pub obs: Obs,
@@ -40,7 +41,7 @@ enum Pulled {
     TimeUp,
 }
 
-impl Receive {
+impl Receiving {
     /// Receives the job's file; stops at `stop` at the latest, to be called again.
     pub async fn run(&self, id: JobId, stop: Instant) -> Result<Received, StepError> {
         let job = match self
@@ -115,8 +116,8 @@ impl Receive {
                             "{error} (given up after {BREAKS} tries)"
                         )));
                     }
-                    let ceiling = Duration::from_secs(1) * 2u32.pow(breaks.min(6));
-                    let pause = ceiling.mul_f64(0.5 + fastrand::f64() / 2.0);
+                    let (first, most) = (Duration::from_secs(1), Duration::from_secs(120));
+                    let pause = backoff::pause(breaks, first, most);
                     log.line(format!(
                         "{error}; going on from byte {} in {:.0} s",
                         intake.bytes(),
@@ -160,10 +161,9 @@ impl Receive {
 
     /// The intake as an earlier invocation left it, or a new one.
     async fn open(&self, job: &Job, log: &JobLog) -> Result<Intake, StepError> {
+        let file = self.staging.file(job.staged_key());
         if let Some(received) = &job.work.received {
-            let upload = self
-                .staging
-                .upload(job.staged_key(), received.upload.clone());
+            let upload = file.clone().upload(received.upload.clone());
             if let Some(intake) = Intake::resume(upload, job.order.size, received) {
                 log.line(format!("Going on from byte {}", intake.bytes()))
                     .await;
@@ -180,7 +180,7 @@ impl Receive {
             ..Work::default()
         };
         self.tools.jobs.learn(job.id, &news).await?;
-        let upload = self.staging.begin(job.staged_key()).await?;
+        let upload = file.begin().await?;
         let mut intake = Intake::new(upload, job.order.size);
         self.checkpoint(job.id, &mut intake).await?;
         Ok(intake)

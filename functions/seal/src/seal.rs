@@ -21,8 +21,9 @@ impl Sealing {
     async fn seal(&self, Seal { job: id, slices }: Seal) -> Result<Importing, StepError> {
         let job = self.tools.open_job(id).await?;
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        let bucket = session.bucket();
-        let disk = bucket
+        let location = session.bucket().disk();
+        let disk = location
+            .clone()
             .upload(job.target_upload()?)
             .complete(Some(slices.iter().map(|slice| slice.bytes).sum()))
             .await?;
@@ -32,7 +33,7 @@ impl Sealing {
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;
-        let task = session.import().start(&bucket).await?;
+        let task = session.import().start(&location).await?;
         let news = Work {
             import_task: Some(task.clone()),
             ..Work::default()

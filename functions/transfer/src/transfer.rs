@@ -76,8 +76,8 @@ impl Transferring {
         let mut parts = Parts::new(slice, decoder);
 
         let session = Session::assume(&self.tools.config, job, &self.deployment).await?;
-        let bucket = session.bucket_counting(retries);
-        let mut writer = Writer::new(bucket.upload(job.target_upload()?));
+        let disk = session.bucket_counting(retries).disk();
+        let mut writer = Writer::new(disk.upload(job.target_upload()?));
         let mut bytes = 0;
         while let Some(part) = parts.next().await? {
             bytes += part.body.len() as u64;
