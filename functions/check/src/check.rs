@@ -51,6 +51,7 @@ impl Checking {
                 message: "EC2 does not know it any more".to_owned(),
             },
         };
+        let budget = BUDGET + size / SLOWEST;
         match status {
             Status::Completed { snapshot } => {
                 // In this order: what is in the record, a clean-up finds.
@@ -59,19 +60,25 @@ impl Checking {
                     ..Work::default()
                 };
                 self.tools.jobs.learn(id, &news).await?;
-                if !session.ami().tag_snapshot(&snapshot).await? {
-                    return Err(StepError::Failed(format!(
-                        "{snapshot}, which {task} made, is gone"
-                    )));
+                // One that was made a moment ago may not be known everywhere.
+                let done = session.ami().tag_snapshot(&snapshot).await?;
+                match done {
+                    true => log.line(format!("Created snapshot: {snapshot}")).await,
+                    false if waited <= budget => {
+                        log.line(format!("EC2 does not know {snapshot} yet")).await;
+                    }
+                    false => {
+                        let gone = format!("{snapshot}, which {task} made, is gone");
+                        return Err(StepError::Failed(gone));
+                    }
                 }
-                log.line(format!("Created snapshot: {snapshot}")).await;
                 Ok(Importing {
                     job: id,
-                    done: true,
+                    done,
                     wait: wait_after(waited),
                 })
             }
-            Status::Active { percent, message } if waited <= BUDGET + size / SLOWEST => {
+            Status::Active { percent, message } if waited <= budget => {
                 self.tools
                     .jobs
                     .set_progress(id, Progress::Imported { percent })

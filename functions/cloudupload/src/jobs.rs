@@ -298,11 +298,25 @@ impl Jobs {
 
     /// Writes down what a step found or made; what is `None` in it stays as the record says.
     pub async fn learn(&self, id: JobId, news: &Work) -> Result<Job, JobsError> {
+        self.write_work(id, news, Change::set_attribute).await
+    }
+
+    /// Writes down what a step made first. Where another run of the step was earlier, the record stays as it is.
+    pub async fn learn_first(&self, id: JobId, news: &Work) -> Result<Job, JobsError> {
+        self.write_work(id, news, Change::set_attribute_once).await
+    }
+
+    async fn write_work(
+        &self,
+        id: JobId,
+        news: &Work,
+        set: fn(Change, &str, AttributeValue) -> Change,
+    ) -> Result<Job, JobsError> {
         let news: Item = to_item(news).map_err(JobsError::Unwritable)?;
         let change = news
             .into_iter()
             .fold(Change::default(), |change, (name, value)| {
-                change.set_attribute(&format!("work.{name}"), value)
+                set(change, &format!("work.{name}"), value)
             });
         self.change(id, &State::OPEN, change).await
     }
@@ -416,10 +430,14 @@ impl Change {
     }
 
     /// Sets what is not set yet.
-    pub(crate) fn set_once(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
+    pub(crate) fn set_once(self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {
         let value = to_attribute_value(value).map_err(JobsError::Unwritable)?;
+        Ok(self.set_attribute_once(path, value))
+    }
+
+    fn set_attribute_once(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.name(path), self.value(value));
-        Ok(self.clause("SET", format!("{path} = if_not_exists({path}, {value})")))
+        self.clause("SET", format!("{path} = if_not_exists({path}, {value})"))
     }
 
     fn add(mut self, path: &str, value: impl Serialize) -> Result<Self, JobsError> {

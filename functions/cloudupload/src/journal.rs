@@ -1,10 +1,11 @@
 //! The jobs' logs in CloudWatch Logs: one stream a job, a plain line an event.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudwatchlogs::{
     Client, error::SdkError, operation::put_log_events::PutLogEventsError, types::InputLogEvent,
 };
+use tokio::time::timeout;
 
 use crate::{
     aws::{self, Failure},
@@ -80,6 +81,9 @@ impl Journal {
     }
 }
 
+/// How long the writing of a line may take: a second try after one that nobody answered.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// One job's log, to write in.
 #[derive(Clone, Debug)]
 pub struct JobLog {
@@ -88,12 +92,19 @@ pub struct JobLog {
 }
 
 impl JobLog {
-    /// Writes one line. A log that cannot be written is no reason to fail a job: it is told in the function's own log.
+    /// Writes one line. A log that cannot be written is no reason to fail a job, or to keep it waiting: the line is in the
+    /// function's own log.
     pub async fn line(&self, text: impl Into<String>) {
         let text = text.into();
         tracing::info!(job = %self.job, "{text}");
-        if let Err(failure) = self.write(text).await {
-            tracing::error!(job = %self.job, "a line of the job's log is lost: {failure}");
+        match timeout(PATIENCE, self.write(text)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => {
+                tracing::error!(job = %self.job, "a line of the job's log is lost: {failure}");
+            }
+            Err(_) => {
+                tracing::error!(job = %self.job, "a line of the job's log is lost: no answer within {PATIENCE:?}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
-//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`,
-//! `workflow`: no AWS, no clock, no network), one room above them for each outside thing, and `function` on top.
+//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`: no AWS,
+//! no clock, no network), one room above them for each outside thing, and on top `workflow` and `function`: what the steps say
+//! to each other, and what all of them work with.
 
 pub mod aws;
 pub mod backoff;

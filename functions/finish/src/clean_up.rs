@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use account::{Ami, Import, Session, Status};
 use aws_config::SdkConfig;
-use cloudupload::{aws::Failure, job::Job, journal::JobLog, staging::Staging, workflow::StepError};
+use cloudupload::{
+    aws::Failure, backoff, job::Job, journal::JobLog, staging::Staging, workflow::StepError,
+};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub struct CleanUp {
     pub config: SdkConfig,
@@ -49,16 +52,13 @@ impl Outcome {
 /// How often an import task is looked at until its cancellation is through.
 const LOOKS: u32 = 15;
 
-/// How often a snapshot is tried to be deleted that an AMI was made of a moment ago, or that was tagged a moment ago.
-const SNAPSHOT_TRIES: u32 = 3;
-
-/// How long a clean-up may take before it is put off: while AWS is away, no job must keep its slot.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// How often a snapshot is tried to be deleted that an AMI was made of, or that was tagged, a moment ago.
+const SNAPSHOT_TRIES: u32 = 6;
 
 impl CleanUp {
-    /// Removes whatever was begun for a job that is not at work any more, as far as it gets.
-    pub async fn run(&self, job: &Job, keep: Keep, log: &JobLog) -> Outcome {
-        match tokio::time::timeout(PATIENCE, self.remove(job, keep, log)).await {
+    /// Removes whatever was begun for a job that is not at work any more, as far as it gets until then.
+    pub async fn run(&self, job: &Job, keep: Keep, log: &JobLog, until: Instant) -> Outcome {
+        match timeout_at(until, self.remove(job, keep, log)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 log.line("Removing what is left takes too long: it is put off.")
@@ -133,7 +133,7 @@ async fn end_import(
         match import.status(task).await? {
             Some(Status::Active { .. }) => {
                 cancelled = import.cancel(task).await;
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
             }
             Some(Status::Completed { snapshot }) => {
                 snapshots.insert(snapshot);
@@ -154,26 +154,25 @@ async fn remove_ami(ami: &Ami<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Deletes a snapshot, which nobody may have lived to tag: only what has the job's tags is the session's to delete. A step
-/// that was given up may register its AMI just before the snapshot goes: then the AMI goes too.
+/// Deletes a snapshot. A step that was given up may register its AMI just before: then the AMI goes too.
 async fn remove_snapshot(ami: &Ami<'_>, snapshot: &str) -> Result<(), Failure> {
-    if !ami.tag_snapshot(snapshot).await? {
-        return Ok(());
-    }
-    let mut tries = 1;
-    loop {
+    for tried in 0.. {
         match ami.delete_snapshot(snapshot).await {
-            Err(failure) if tries < SNAPSHOT_TRIES && failure.has_code("InvalidSnapshot.InUse") => {
+            Err(failure) if tried < SNAPSHOT_TRIES && failure.has_code("InvalidSnapshot.InUse") => {
                 remove_ami(ami).await?;
             }
-            // EC2 may not know the tags yet.
-            Err(failure) if tries < SNAPSHOT_TRIES && failure.has_code("UnauthorizedOperation") => {
+            // Only what has the job's tag is the session's to delete, and nobody may have lived to tag it.
+            Err(failure) if tried < SNAPSHOT_TRIES && failure.has_code("UnauthorizedOperation") => {
+                if !ami.tag_snapshot(snapshot).await? {
+                    return Ok(());
+                }
             }
             deleted => return deleted,
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        tries += 1;
+        let (first, most) = (Duration::from_secs(1), Duration::from_secs(8));
+        sleep(backoff::pause(tried, first, most)).await;
     }
+    unreachable!("the loop ends by its returns")
 }
 
 async fn told(log: &JobLog, what: &str, gone: Result<(), Failure>) -> Outcome {

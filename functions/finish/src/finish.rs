@@ -1,5 +1,7 @@
 //! The one way on which every job ends: well, by an error, or by a kill.
 
+use std::time::Duration;
+
 use cloudupload::{
     dispatch::Dispatcher,
     function::Tools,
@@ -8,6 +10,8 @@ use cloudupload::{
     journal::JobLog,
     workflow::{Caught, Finish, Finished, StepError},
 };
+
+use tokio::time::Instant;
 
 use crate::{
     clean_up::{CleanUp, Keep, Outcome},
@@ -19,6 +23,9 @@ pub struct Finishing {
     pub clean_up: CleanUp,
     pub dispatcher: Dispatcher,
 }
+
+/// How long a clean-up may take before it is put off: while AWS is away, no job must keep its slot.
+const CLEAN_UP: Duration = Duration::from_secs(150);
 
 impl Finishing {
     /// Makes the job final, if it is not, cleans up after it, and hands its slot on. All of it may be done again, by the
@@ -40,12 +47,13 @@ impl Finishing {
             job => job?,
         };
         let log = self.tools.journal.of(id);
+        let until = Instant::now() + CLEAN_UP;
         let (job, cleaned) = match (job.state.is_final(), &job.work.image) {
             (true, _) => (job, None),
             // Whatever went wrong since, the AMI is there, and nobody has to make it again.
             (false, Some(image)) => {
                 // Whoever sees `succeeded` finds the AMI, its snapshot, the whole log, and nothing else.
-                let outcome = self.clean_up.run(&job, Keep::Ami, &log).await;
+                let outcome = self.clean_up.run(&job, Keep::Ami, &log, until).await;
                 match self.succeed(&job, image, &log).await? {
                     job if job.state == State::Succeeded => (job, Some(outcome)),
                     killed => {
@@ -64,8 +72,8 @@ impl Finishing {
         };
         let outcome = match (cleaned, job.state) {
             (Some(outcome), _) => outcome,
-            (None, State::Succeeded) => self.clean_up.run(&job, Keep::Ami, &log).await,
-            (None, _) => self.clean_up.run(&job, Keep::Nothing, &log).await,
+            (None, State::Succeeded) => self.clean_up.run(&job, Keep::Ami, &log, until).await,
+            (None, _) => self.clean_up.run(&job, Keep::Nothing, &log, until).await,
         };
         self.hand_on(id).await?;
         self.note(job, outcome, &log).await

@@ -78,7 +78,7 @@ impl Preparing {
             ..Work::default()
         };
         jobs.learn(id, &news).await?;
-        // A step that runs twice must not begin a second upload while slices still go into the first.
+        // Slices may go into the upload of an earlier run of this step already: that is the one that counts.
         let upload = match &job.work.target_upload {
             Some(upload) => upload.clone(),
             None => bucket.disk().begin().await?.id().to_owned(),
@@ -89,7 +89,7 @@ impl Preparing {
             target_upload: Some(upload),
             ..Work::default()
         };
-        jobs.learn(id, &news).await?;
+        jobs.learn_first(id, &news).await?;
         Ok(Prepared { job: id, slices })
     }
 }

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use crate::intake::Intake;
 
-/// How often in a row the download may break without a byte having come. With the pauses between, that is about two
+/// How often in a row the download may break without a byte having come. With the pauses between, that is about four
 /// minutes of OBS being away.
-const BREAKS: u32 = 8;
+const BREAKS: u32 = 10;
 
 /// How long a file may take from the creation of its job on, in seconds. OBS may be slow, but a server that drips must
 /// not keep a job for ever.
@@ -93,7 +93,7 @@ impl Receiving {
             let before = intake.bytes();
             match self.pull(job, &mut intake, log, count, stop).await {
                 Ok(Pulled::All) => break,
-                Ok(Pulled::TimeUp) if resumed && intake.only_whole => {
+                Ok(Pulled::TimeUp) if resumed && intake.only_whole && breaks == 0 => {
                     return Err(StepError::Failed(format!(
                         "OBS serves {} only as a whole, and that takes longer than a function may run: the \
                          uploader's ObsUrl has to be an address that serves ranges of a file",
