@@ -475,6 +475,20 @@ impl Stack {
             .expect("the job has a record")
     }
 
+    /// Puts another token into the job's record than the one that its execution waits for.
+    pub async fn lose_token(&self, id: &str) {
+        let update = self
+            .dynamodb
+            .update_item()
+            .table_name(variable("JOBS_TABLE"))
+            .key("id", AttributeValue::S(id.to_owned()))
+            .update_expression("SET #token = :other")
+            .condition_expression("attribute_exists(#token)")
+            .expression_attribute_names("#token", "token")
+            .expression_attribute_values(":other", AttributeValue::S("of another".to_owned()));
+        update.send().await.expect("the job has a token");
+    }
+
     /// Lets the job hold a slot.
     pub async fn hold_slot(&self, id: &str, user: &str) {
         let put = self

@@ -144,6 +144,46 @@ async fn a_token_that_nobody_answers() {
     stack.success(&id).await;
 }
 
+/// A job that is granted a slot, and whose execution waits for a word by another token, never goes on.
+#[tokio::test]
+async fn a_slot_that_nobody_uses() {
+    let user = "sweep-unused";
+    let _slots = slots(2).await;
+    let stack = Stack::new().await;
+    let (first, rule) = stack.held(user, "transfer", "s3:GetObject").await;
+    let (second, other_rule) = stack.held(user, "transfer", "s3:GetObject").await;
+    let upload = stack.upload(user, "disk.raw.xz");
+    stack.build(&upload, &disk::disk().await.xz).await;
+    let job = stack.create(&upload).await;
+    let number: u32 = job.id().parse().expect("a job's id is a number");
+    let waits = async || {
+        let queue = stack.queue().await;
+        queue
+            .waiting
+            .contains_key(&number)
+            .then_some(())
+            .ok_or(queue)
+    };
+    stack.until(job.id(), "it waits", waits).await;
+    stack.lose_token(job.id()).await;
+    stack.kill(&first).await;
+    drop(rule);
+    let has_slot = async || {
+        let queue = stack.queue().await;
+        queue.held.contains_key(&number).then_some(()).ok_or(queue)
+    };
+    stack.until(job.id(), "it has a slot", has_slot).await;
+    stack.age_slot(job.id(), 3 * 3600).await;
+    stack.sweep().await;
+    let job = stack.failure(job.id()).await;
+    assert_eq!(
+        job.details(),
+        "the upload did not go on with its slot: ask for it again"
+    );
+    drop(other_rule);
+    stack.success(&second).await;
+}
+
 /// What cannot be removed is told, and removed once it can be.
 #[tokio::test]
 async fn what_could_not_be_removed() {
