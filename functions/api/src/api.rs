@@ -9,9 +9,10 @@ use std::{
 
 use cloudupload::{
     aws::{self, Patience},
+    clock,
     function::Tools,
     job::{Job, JobId, Order},
-    jobs::{self, Jobs, JobsError},
+    jobs::{Jobs, JobsError},
     journal::{Journal, Log},
     machine::{Callbacks, UploadMachine},
     obs::{Obs, Place},
@@ -180,10 +181,8 @@ impl Api {
         let jobs = self.jobs.get_many(ids).await?;
         let mut entries = Vec::with_capacity(names.len());
         let mut length = 0;
-        for job in names.iter().flatten().filter_map(|id| jobs.get(id)) {
-            let Some(job) = readable(job.as_ref()) else {
-                continue;
-            };
+        let found = names.iter().flatten().filter_map(|id| jobs.get(id));
+        for job in found.filter_map(|job| readable(job.as_ref())) {
             let entry = xml::list_entry(job);
             length = lengthened(length, &entry)?;
             entries.push(entry);
@@ -257,7 +256,7 @@ const SHOWN_WITHIN: u64 = 5;
 /// request.
 fn is_silent(job: &Job) -> bool {
     let ended = job.ended.unwrap_or(job.created);
-    job.state.is_final() && jobs::now() > ended + SHOWN_WITHIN
+    job.state.is_final() && clock::now() > ended + SHOWN_WITHIN
 }
 
 /// A job of a list. One whose record cannot be read is no reason to keep back the others: the function's log tells of it.

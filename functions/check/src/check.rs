@@ -2,9 +2,9 @@
 
 use account::{Session, Status};
 use cloudupload::{
+    clock,
     function::Tools,
     job::{JobId, Progress, Work},
-    jobs,
     workflow::{Importing, StepError, wait_after},
 };
 
@@ -39,7 +39,7 @@ impl Checking {
         };
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let log = self.tools.journal.of(id);
-        let waited = jobs::now().saturating_sub(began);
+        let waited = clock::now().saturating_sub(began);
         let status = match session.import().status(task).await? {
             Some(status) => status,
             None if waited <= KNOWN_WITHIN => Status::Active {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    clock,
     function::Tools,
     job::JobId,
     jobs::{self, JobsError},
@@ -105,5 +106,5 @@ impl Dispatcher {
 }
 
 fn is_untold(holder: &Holder) -> bool {
-    holder.begun.is_none() && holder.since + TELL_AGAIN <= jobs::now()
+    holder.begun.is_none() && holder.since + TELL_AGAIN <= clock::now()
 }

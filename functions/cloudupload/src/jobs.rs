@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::{
@@ -20,7 +20,7 @@ use serde_dynamo::{from_attribute_value, from_item, to_attribute_value, to_item}
 
 use crate::{
     aws::Failure,
-    backoff,
+    backoff, clock,
     job::{BadJobId, Job, JobId, Order, Progress, State, TaskToken, Work},
 };
 
@@ -77,7 +77,7 @@ impl Jobs {
 
     /// Makes a job of an order: takes the next number, which is `first` in a table that has none yet, and writes the record.
     pub async fn create(&self, order: Order, first: JobId) -> Result<Job, JobsError> {
-        let job = Job::new(self.next_id(first).await?, order, now());
+        let job = Job::new(self.next_id(first).await?, order, clock::now());
         let mut item: Item = to_item(&job).map_err(JobsError::Unwritable)?;
         item.insert(UNFINISHED.to_owned(), AttributeValue::S("yes".to_owned()));
         let answer = self
@@ -256,7 +256,7 @@ impl Jobs {
             .set("state", State::Succeeded)?
             .set("details", details)?
             .set("progress", 100)?
-            .set("ended", now())?
+            .set("ended", clock::now())?
             .remove("token");
         self.change(id, State::Succeeded.predecessors(), change)
             .await
@@ -267,7 +267,7 @@ impl Jobs {
         let change = Change::default()
             .set("state", State::Failed)?
             .set("details", details)?
-            .set("ended", now())?;
+            .set("ended", clock::now())?;
         self.change(id, State::Failed.predecessors(), change).await
     }
 
@@ -343,7 +343,7 @@ impl Jobs {
         period: Duration,
     ) -> Result<bool, JobsError> {
         let percent = progress.percent().max(job.progress.unwrap_or_default());
-        let now = now_in_millis();
+        let now = clock::now_in_millis();
         let then = now.saturating_sub(period.as_millis() as u64);
         let change = Change::default()
             .set("progress", percent)?
@@ -531,19 +531,4 @@ fn read_id(item: &Item) -> Result<JobId, JobsError> {
         id: format!("{id:?}"),
         source,
     })
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
-/// Seconds since the epoch.
-pub fn now() -> u64 {
-    since_epoch().as_secs()
-}
-
-fn now_in_millis() -> u64 {
-    since_epoch().as_millis() as u64
 }

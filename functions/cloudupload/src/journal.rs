@@ -1,6 +1,6 @@
 //! The jobs' logs in CloudWatch Logs: one stream a job, a plain line an event.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::{
     Client, error::SdkError, operation::put_log_events::PutLogEventsError, types::InputLogEvent,
@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     aws::{self, Failure},
+    clock,
     job::JobId,
 };
 
@@ -110,7 +111,7 @@ impl JobLog {
 
     async fn write(&self, text: String) -> Result<(), Failure> {
         let event = InputLogEvent::builder()
-            .timestamp(millis())
+            .timestamp(clock::now_in_millis() as i64)
             .message(one_line(&text))
             .build()
             .expect("timestamp and message, the fields that must be there, are set");
@@ -165,14 +166,6 @@ fn one_line(text: &str) -> String {
     } else {
         line
     }
-}
-
-fn millis() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

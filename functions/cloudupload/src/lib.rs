@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod backoff;
+pub mod clock;
 pub mod dispatch;
 pub mod function;
 pub mod image;

@@ -27,6 +27,7 @@ use serde_dynamo::{from_item, to_item};
 
 use crate::{
     aws::Failure,
+    clock,
     job::{JobId, State, TaskToken},
     jobs::{self, Change, Jobs, JobsError},
     names::User,
@@ -263,7 +264,7 @@ impl Slots {
             job: to.job,
             user: to.user.clone(),
             execution: to.execution.clone(),
-            since: jobs::now(),
+            since: clock::now(),
             begun: None,
         };
         let turned = Update::builder()
@@ -315,14 +316,14 @@ impl Slots {
         let change = Change::default()
             .set("state", State::Uploading)?
             .set("details", details)?
-            .set_once("work.upload_began", jobs::now())?
+            .set_once("work.upload_began", clock::now())?
             .expect_state(State::Uploading.predecessors());
         let begun = Update::builder()
             .table_name(&self.table)
             .set_key(Some(slot_key(HELD, id)))
             .update_expression("SET begun = if_not_exists(begun, :now)")
             .condition_expression("attribute_exists(job)")
-            .expression_attribute_values(":now", AttributeValue::N(jobs::now().to_string()));
+            .expression_attribute_values(":now", AttributeValue::N(clock::now().to_string()));
         let answer = self
             .transact(vec![
                 self.update_job(id, change),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cloudupload::{
+    clock,
     dispatch::Dispatcher,
     function::Tools,
     job::{self, Job, JobId, State},
-    jobs::{self, JobsError},
+    jobs::JobsError,
     journal::JobLog,
     workflow::{Caught, Finish, Finished, StepError},
 };
@@ -108,7 +109,7 @@ impl Finishing {
     ) -> Result<Finished, StepError> {
         let complete = outcome == Outcome::Clean;
         job.cleaned = Some(job::CleanUp {
-            at: jobs::now(),
+            at: clock::now(),
             complete,
         });
         if job.is_settled() && !complete {
@@ -137,5 +138,5 @@ fn final_either_way(ended: Result<Job, JobsError>) -> Result<Job, StepError> {
 /// The last line of a log. Clients look for it.
 fn took(job: &Job) -> String {
     let began = job.work.upload_began.unwrap_or(job.created);
-    format!("Upload took: {}", Took(jobs::now().saturating_sub(began)))
+    format!("Upload took: {}", Took(clock::now().saturating_sub(began)))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use account::Session;
 use cloudupload::{
+    clock,
     function::Tools,
     image::partition::BootMode,
     job::{Disk, JobId, Work},
-    jobs,
     names::Arch,
     slots::Slots,
     staging::{StagedFile, Staging},
@@ -74,7 +74,7 @@ impl Preparing {
             log.line(format!("Created bucket {}", bucket.name())).await;
         }
         let news = Work {
-            disk_began: Some(jobs::now()),
+            disk_began: Some(clock::now()),
             ..Work::default()
         };
         jobs.learn(id, &news).await?;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cloudupload::{
     aws::{Failure, Retries},
-    backoff,
+    backoff, clock,
     function::Tools,
     job::{Job, JobId, Progress, Staged, State, Work},
-    jobs::{self, JobsError},
+    jobs::JobsError,
     journal::JobLog,
     obs::{Obs, ObsError},
     reporter::{Count, Meter},
@@ -176,7 +176,7 @@ impl Receiving {
         ))
         .await;
         let news = Work {
-            staging_began: Some(jobs::now()),
+            staging_began: Some(clock::now()),
             ..Work::default()
         };
         self.tools.jobs.learn(job.id, &news).await?;
@@ -236,7 +236,7 @@ impl Receiving {
             if Instant::now() >= stop {
                 return Ok(Pulled::TimeUp);
             }
-            if jobs::now() > job.created + BUDGET {
+            if clock::now() > job.created + BUDGET {
                 return Err(Break::Final(StepError::Failed(format!(
                     "receiving {} took longer than {} hours",
                     job.order.filename,

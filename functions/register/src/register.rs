@@ -2,9 +2,9 @@
 
 use account::Session;
 use cloudupload::{
+    clock,
     function::Tools,
     job::{JobId, Work},
-    jobs,
     workflow::{Step, StepError},
 };
 
@@ -25,7 +25,7 @@ impl Registering {
         };
         let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
         let news = Work {
-            register_began: job.work.register_began.or_else(|| Some(jobs::now())),
+            register_began: job.work.register_began.or_else(|| Some(clock::now())),
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;

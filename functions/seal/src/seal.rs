@@ -2,9 +2,9 @@
 
 use account::Session;
 use cloudupload::{
+    clock,
     function::Tools,
     job::Work,
-    jobs,
     workflow::{FIRST_WAIT, Importing, Seal, StepError},
 };
 
@@ -29,7 +29,7 @@ impl Sealing {
             .await?;
         let news = Work {
             disk_size: Some(disk.size),
-            import_began: job.work.import_began.or_else(|| Some(jobs::now())),
+            import_began: job.work.import_began.or_else(|| Some(clock::now())),
             ..Work::default()
         };
         self.tools.jobs.learn(id, &news).await?;

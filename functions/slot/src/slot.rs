@@ -1,9 +1,9 @@
 //! Puts a job in the queue for a slot.
 
 use cloudupload::{
+    clock,
     dispatch::Dispatcher,
     function::Tools,
-    jobs,
     slots::{Holder, Place, Waiter},
     workflow::{Step, StepError, WaitForSlot},
 };
@@ -26,7 +26,7 @@ impl Queueing {
             job: job.id,
             user: job.order.user,
             execution: event.execution,
-            since: jobs::now(),
+            since: clock::now(),
         };
         match self.dispatcher.slots.wait(&waiter, &event.token).await? {
             // The step ran before, with another token.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use cloudupload::{
+    clock,
     dispatch::Dispatcher,
     job::{Job, JobId},
-    jobs::{self, Jobs, JobsError},
+    jobs::{Jobs, JobsError},
     machine::{Execution, UploadMachine},
     slots::{Holder, SlotsError},
     workflow::{Finish, StepError},
@@ -94,7 +95,7 @@ impl Sweeping {
         for holder in &held {
             if let Some(Ok(job)) = found.get(&holder.job)
                 && running.contains(&job.id)
-                && is_stuck(job, holder, jobs::now())
+                && is_stuck(job, holder, clock::now())
             {
                 let reason = "the upload did not go on with its slot: ask for it again";
                 trouble = trouble.and(self.stop(job.id, reason, swept).await);
@@ -149,7 +150,7 @@ impl Sweeping {
         execution: Execution,
         swept: &mut Swept,
     ) -> Result<(), StepError> {
-        let now = jobs::now();
+        let now = clock::now();
         match verdict(job, execution, now) {
             Verdict::Fine => {}
             Verdict::Wake(token) => {
