@@ -97,4 +97,5 @@ async fn who_waits_and_who_uploads() {
         let job: Job = stack.success(&id.to_string()).await;
         assert_eq!(stack.leftovers(&job).await, Vec::<String>::new());
     }
+    assert_eq!(stack.queue().await, tests::Queue::default());
 }
