@@ -25,21 +25,21 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 
-/// How patient a function may be with AWS.
+/// How long a call to AWS may take, its retries included.
 #[derive(Clone, Copy, Debug)]
-pub enum Patience {
-    /// Somebody waits for an HTTP answer, which API Gateway gives up on after 30 s.
+pub enum CallBudget {
+    /// A client waits for an HTTP answer, and API Gateway gives up after 30 s: 15 s.
     Request,
-    /// A step of a job: a minute of throttling is ridden out, and a call takes four at the most.
+    /// A step of a job: 4 minutes, which outlasts a minute of throttling.
     Step,
 }
 
 /// The configuration of every AWS client: credentials and region from the environment, as Lambda gives them.
 ///
-/// The SDK tries again what throttling, 5xx, timeouts and broken connections spoilt, with full jitter. Other errors come
-/// back at once.
-pub async fn config(patience: Patience) -> SdkConfig {
-    let (retries, timeouts) = limits(patience);
+/// The SDK retries after throttling, 5xx, timeouts and broken connections, with full jitter. Other errors come back at
+/// once.
+pub async fn config(budget: CallBudget) -> SdkConfig {
+    let (retries, timeouts) = limits(budget);
     aws_config::defaults(BehaviorVersion::latest())
         .retry_config(retries)
         .timeout_config(timeouts.build())
@@ -47,10 +47,10 @@ pub async fn config(patience: Patience) -> SdkConfig {
         .await
 }
 
-fn limits(patience: Patience) -> (RetryConfig, TimeoutConfigBuilder) {
+fn limits(budget: CallBudget) -> (RetryConfig, TimeoutConfigBuilder) {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3));
-    match patience {
-        Patience::Request => (
+    match budget {
+        CallBudget::Request => (
             RetryConfig::standard()
                 .with_max_attempts(4)
                 .with_initial_backoff(Duration::from_millis(200))
@@ -59,7 +59,7 @@ fn limits(patience: Patience) -> (RetryConfig, TimeoutConfigBuilder) {
                 .operation_attempt_timeout(Duration::from_secs(5))
                 .operation_timeout(Duration::from_secs(15)),
         ),
-        Patience::Step => (
+        CallBudget::Step => (
             RetryConfig::standard()
                 .with_max_attempts(9)
                 .with_max_backoff(Duration::from_secs(20)),
@@ -85,12 +85,12 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(s3_config(config).build())
 }
 
-/// Counts the attempts after the first of the clients that it is given to, so that a job's log can tell of them.
+/// Counts the retries of the clients that have it for an interceptor, so that a job's log can tell of them.
 #[derive(Clone, Debug, Default)]
-pub struct Retries(Arc<AtomicU32>);
+pub struct RetryCount(Arc<AtomicU32>);
 
-impl Retries {
-    pub fn count(&self) -> u32 {
+impl RetryCount {
+    pub fn get(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -100,9 +100,9 @@ impl Retries {
 }
 
 #[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for Retries {
+impl Intercept for RetryCount {
     fn name(&self) -> &'static str {
-        "Retries"
+        "RetryCount"
     }
 
     fn read_before_attempt(
@@ -131,7 +131,7 @@ pub struct Failure {
     pub message: String,
     pub request_id: Option<String>,
     /// Whether the same call may succeed later: AWS was throttling, in trouble, or not to be reached.
-    pub passing: bool,
+    pub transient: bool,
 }
 
 /// What AWS answers with when another call on the same thing is in the way (API reference of DynamoDB, TransactWriteItems;
@@ -151,7 +151,7 @@ impl Failure {
     {
         move |error| Failure {
             call,
-            passing: is_passing(&error),
+            transient: is_transient(&error),
             code: error
                 .code()
                 .or_else(|| bare_code(&error))
@@ -167,31 +167,40 @@ impl Failure {
         }
     }
 
-    /// A failure of which AWS did not tell: the answer to this call broke or lacks what has to be in it.
-    pub fn odd(call: &'static str, message: impl Into<String>) -> Self {
+    /// A failure that AWS did not report: the answer to this call broke, or lacks what has to be in it.
+    pub fn unexpected(call: &'static str, message: impl Into<String>) -> Self {
         Self {
             call,
             code: None,
             message: message.into(),
             request_id: None,
-            passing: true,
+            transient: true,
         }
     }
 
     pub fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
+
+    /// The same failure, transient too if AWS refused with one of these codes: they mean that AWS does not know yet what
+    /// was made a moment ago.
+    pub fn transient_on(self, codes: &[&str]) -> Self {
+        Self {
+            transient: self.transient || codes.iter().any(|code| self.has_code(code)),
+            ..self
+        }
+    }
 }
 
 /// The answer, or nothing where AWS refused with one of these codes.
-pub fn unless<T>(codes: &[&str], answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+pub fn ok_on_codes<T>(codes: &[&str], answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match answer {
         Err(failure) if codes.iter().any(|code| failure.has_code(code)) => Ok(None),
         answer => answer.map(Some),
     }
 }
 
-/// The code of a refusal that has no body to name it: the answer to a HEAD request has none (S3 API reference,
+/// The code of a refusal without a body: the answer to a HEAD request has none (S3 API reference,
 /// HeadObject).
 fn bare_code<E>(error: &SdkError<E>) -> Option<&'static str> {
     match error.raw_response()?.status().as_u16() {
@@ -201,7 +210,7 @@ fn bare_code<E>(error: &SdkError<E>) -> Option<&'static str> {
     }
 }
 
-fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ConstructionFailure(_) => false,
         SdkError::ServiceError(refused) => {
@@ -212,7 +221,7 @@ fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
                         .any(|codes| codes.contains(&code))
                 })
         }
-        // Timeouts, broken connections, answers that nobody can read.
+        // Timeouts, broken connections, unreadable answers.
         _ => true,
     }
 }
@@ -252,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_aws_is_passing_and_a_refusal_is_not() {
+    fn trouble_of_aws_is_transient_and_a_refusal_is_not() {
         for (status, code) in [
             (400, "ThrottlingException"),
             (400, "ProvisionedThroughputExceededException"),
@@ -263,7 +272,7 @@ mod tests {
             (503, "RequestLimitExceeded"),
             (500, "InternalServerError"),
         ] {
-            assert!(refused(status, Some(code)).passing, "{code}");
+            assert!(refused(status, Some(code)).transient, "{code}");
         }
         for (status, code) in [
             (400, "AccessDeniedException"),
@@ -271,10 +280,10 @@ mod tests {
             (400, "ValidationException"),
             (404, "NoSuchKey"),
         ] {
-            assert!(!refused(status, Some(code)).passing, "{code}");
+            assert!(!refused(status, Some(code)).transient, "{code}");
         }
         let slow: SdkError<GetItemError> = SdkError::timeout_error("late");
-        assert!(Failure::of("dynamodb:GetItem")(slow).passing);
+        assert!(Failure::of("dynamodb:GetItem")(slow).transient);
     }
 
     #[test]
@@ -287,10 +296,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_codes_named_are_fine() {
+    fn what_aws_does_not_know_yet_is_transient() {
+        let codes = &["NoSuchBucket"];
+        assert!(refused(404, Some("NoSuchBucket")).transient_on(codes).transient);
+        assert!(!refused(404, Some("NoSuchKey")).transient_on(codes).transient);
+    }
+
+    #[test]
+    fn only_the_codes_named_are_ok() {
         let gone = || Err::<(), _>(refused(404, Some("NoSuchKey")));
-        assert_eq!(unless(&["NoSuchKey"], gone()), Ok(None));
-        assert!(unless(&["NoSuchBucket"], gone()).is_err());
-        assert_eq!(unless(&["NoSuchKey"], Ok(1)), Ok(Some(1)));
+        assert_eq!(ok_on_codes(&["NoSuchKey"], gone()), Ok(None));
+        assert!(ok_on_codes(&["NoSuchBucket"], gone()).is_err());
+        assert_eq!(ok_on_codes(&["NoSuchKey"], Ok(1)), Ok(Some(1)));
     }
 }

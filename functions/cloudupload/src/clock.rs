@@ -1,12 +1,47 @@
 //! The time.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    ops::Add,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-/// Seconds since the epoch.
-pub fn now() -> u64 {
-    since_epoch().as_secs()
+use serde::{Deserialize, Serialize};
+
+/// A point in time, in seconds since the Unix epoch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    pub fn now() -> Self {
+        Self(since_epoch().as_secs())
+    }
+
+    pub fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// The time since an earlier point; none if that one lies ahead.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
 }
 
+impl Add<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    fn add(self, time: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(time.as_secs()))
+    }
+}
+
+/// Milliseconds since the Unix epoch.
 pub(crate) fn now_in_millis() -> u64 {
     since_epoch().as_millis() as u64
 }

@@ -1,15 +1,15 @@
-//! Who hands out slots: whoever came to wait, gave one back, or looks after the others does it in passing.
+//! Hands out slots. `slot`, `finish` and `sweep` do it in passing: there is no dispatcher that runs by itself.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    clock,
-    function::Tools,
+    clock::Timestamp,
+    environment::Environment,
     job::JobId,
-    jobs::{self, JobsError},
-    machine::Callbacks,
+    machine::TaskTokens,
+    retry::RetryBudget,
     settings::{SettingError, parsed, setting},
-    slots::{Grant, Holder, Limits, Slots, SlotsError, Waiter},
+    store::{Grant, Holder, Limits, Slots, StoreError, Waiter},
 };
 
 /// Gives the slots that are free to those that wait.
@@ -17,30 +17,39 @@ use crate::{
 pub struct Dispatcher {
     pub slots: Slots,
     pub limits: Limits,
-    pub callbacks: Callbacks,
+    pub tokens: TaskTokens,
 }
 
-/// Seconds after which a job that was granted a slot is told again, if it was not seen to go on.
-const TELL_AGAIN: u64 = 3;
+/// The time within which a job begins to use its slot. After it, the job is told again.
+const TELL_AGAIN: Duration = Duration::from_secs(3);
+
+/// The pauses of a dispatcher that another one got ahead of. There is always another attempt: each lost one means that a
+/// slot was handed out.
+const LOST_RACES: RetryBudget = RetryBudget {
+    attempts: u32::MAX,
+    first: Duration::from_millis(50),
+    longest: Duration::from_secs(6),
+};
 
 impl Dispatcher {
-    pub fn from_env(tools: &Tools) -> Result<Self, SettingError> {
+    pub fn from_env(environment: &Environment) -> Result<Self, SettingError> {
         Ok(Self {
-            slots: Slots::new(tools.jobs.clone(), setting("SLOTS_TABLE")?),
+            slots: Slots::new(environment.jobs.clone(), setting("SLOTS_TABLE")?),
             limits: Limits {
                 total: parsed("SLOTS")?,
                 per_user: parsed("SLOTS_PER_USER")?,
             },
-            callbacks: Callbacks::new(aws_sdk_sfn::Client::new(&tools.config)),
+            tokens: TaskTokens::new(aws_sdk_sfn::Client::new(&environment.config)),
         })
     }
 
-    /// Grants what there is to grant, tells those that it is granted to, and answers who has a slot then. Any number of
-    /// dispatchers may do so at the same time. One that dies on the way leaves nothing that the next does not find.
-    pub async fn run(&self) -> Result<Vec<Holder>, SlotsError> {
+    /// Grants free slots to waiting jobs, tells those jobs, and answers who has a slot then. Any number of dispatchers may
+    /// run at the same time. A crash is safe: the next dispatcher finishes the work.
+    pub async fn run(&self) -> Result<Vec<Holder>, StoreError> {
         let mut told = BTreeSet::new();
-        for tried in 0.. {
-            // In this order: a grant that comes after the turn was read is refused, whoever was held then.
+        let mut attempts = LOST_RACES.start();
+        loop {
+            // In this order: if another grant comes after the turn was read, ours is refused.
             let turn = self.slots.turn().await?;
             let held = self.slots.held().await?;
             for holder in &held {
@@ -56,17 +65,18 @@ impl Dispatcher {
                     told.insert(next.job);
                     self.tell(next.job).await?;
                 }
-                Grant::Overtaken => jobs::pause(tried).await,
+                Grant::Overtaken => {
+                    attempts.again().await;
+                }
                 Grant::Gone => {
                     self.forget(next.job).await?;
-                    jobs::pause(tried).await;
+                    attempts.again().await;
                 }
             }
         }
-        unreachable!("the loop ends by its return")
     }
 
-    async fn next(&self, held: &[Holder]) -> Result<Option<Waiter>, SlotsError> {
+    async fn next(&self, held: &[Holder]) -> Result<Option<Waiter>, StoreError> {
         if held.len() >= self.limits.total {
             return Ok(None);
         }
@@ -84,27 +94,27 @@ impl Dispatcher {
     }
 
     /// Tells the job's execution that it may go on.
-    pub async fn tell(&self, id: JobId) -> Result<(), SlotsError> {
+    pub async fn tell(&self, id: JobId) -> Result<(), StoreError> {
         let job = match self.slots.jobs.get(id).await {
-            Err(JobsError::NoSuchJob(_)) => return Ok(()),
+            Err(StoreError::NoSuchJob(_)) => return Ok(()),
             job => job?,
         };
         match job.token {
-            Some(token) if !job.state.is_final() => Ok(self.callbacks.go_on(&token).await?),
+            Some(token) if !job.state.is_final() => Ok(self.tokens.succeed(&token).await?),
             _ => Ok(()),
         }
     }
 
-    /// Takes a job that ended while it waited off the list. One that another dispatcher granted a slot meanwhile is not on
-    /// it any more, and keeps its slot.
-    async fn forget(&self, id: JobId) -> Result<(), SlotsError> {
+    /// Takes a job that ended while it waited out of the queue. A job that another dispatcher has just granted a slot is not
+    /// final, and keeps it.
+    async fn forget(&self, id: JobId) -> Result<(), StoreError> {
         match self.slots.release(id).await {
-            Err(SlotsError::NotFinal(_)) => Ok(()),
+            Err(StoreError::NotFinal(_)) => Ok(()),
             released => released,
         }
     }
 }
 
 fn is_untold(holder: &Holder) -> bool {
-    holder.begun.is_none() && holder.since + TELL_AGAIN <= clock::now()
+    holder.begun.is_none() && holder.since + TELL_AGAIN <= Timestamp::now()
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     aws::{self, Failure},
-    clock,
+    clock::{self, Timestamp},
     job::JobId,
 };
 
@@ -24,8 +24,8 @@ pub struct Journal {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     pub text: String,
-    /// When the last line was written, in seconds since the epoch.
-    pub modified: u64,
+    /// When the last line was written.
+    pub modified: Timestamp,
     /// Where CloudWatch Logs goes on.
     next: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Journal {
         }
     }
 
-    /// Reads what a job's log has more than what was read before.
+    /// Adds to `log` the lines that a job's log has gained since it was read.
     pub async fn read_on(&self, job: JobId, log: &mut Log) -> Result<(), Failure> {
         loop {
             let answer = self
@@ -70,7 +70,7 @@ impl Journal {
                 log.modified = event
                     .timestamp()
                     .and_then(|millis| u64::try_from(millis / 1000).ok())
-                    .unwrap_or(log.modified);
+                    .map_or(log.modified, Timestamp::from_secs);
             }
             // "If you have reached the end of the stream, it returns the same token you passed in" (API reference,
             // GetLogEvents); an empty page alone does not mean the end.
@@ -82,8 +82,8 @@ impl Journal {
     }
 }
 
-/// How long the writing of a line may take: a second try after one that nobody answered.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long writing a line may take: enough for a second try after one without an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// One job's log, to write in.
 #[derive(Clone, Debug)]
@@ -98,13 +98,13 @@ impl JobLog {
     pub async fn line(&self, text: impl Into<String>) {
         let text = text.into();
         tracing::info!(job = %self.job, "{text}");
-        match timeout(PATIENCE, self.write(text)).await {
+        match timeout(WRITE_TIMEOUT, self.write(text)).await {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => {
                 tracing::error!(job = %self.job, "a line of the job's log is lost: {failure}");
             }
             Err(_) => {
-                tracing::error!(job = %self.job, "a line of the job's log is lost: no answer within {PATIENCE:?}");
+                tracing::error!(job = %self.job, "a line of the job's log is lost: no answer within {WRITE_TIMEOUT:?}");
             }
         }
     }
@@ -149,7 +149,7 @@ impl JobLog {
             .send()
             .await
             .map_err(Failure::of("logs:CreateLogStream"));
-        aws::unless(&["ResourceAlreadyExistsException"], answer).map(drop)
+        aws::ok_on_codes(&["ResourceAlreadyExistsException"], answer).map(drop)
     }
 }
 

@@ -1,24 +1,26 @@
-//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`: no AWS,
-//! no clock, no network), one room above them for each outside thing, and on top `workflow` and `function`: what the steps say
-//! to each other, and what all of them work with.
+//! What the functions of the cloud uploader share.
+//!
+//! Pure rooms on the ground (no AWS, no network): `job`, `names`, `target`. One room for each outside thing stands on them:
+//! `store` (DynamoDB), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
+//! `dispatch` hands out slots, `messages` has what workflow and steps say to each other, and `step` and `function` have the
+//! one shape of both.
 
 pub mod aws;
-pub mod backoff;
 pub mod clock;
 pub mod dispatch;
+pub mod environment;
 pub mod function;
-pub mod image;
 pub mod job;
-pub mod jobs;
 pub mod journal;
 pub mod machine;
+pub mod messages;
+pub mod meter;
 pub mod multipart;
 pub mod names;
 pub mod obs;
-pub mod reporter;
+pub mod retry;
 pub mod settings;
-pub mod slots;
 pub mod staging;
+pub mod step;
+pub mod store;
 pub mod target;
-pub mod workflow;
-pub mod xml;

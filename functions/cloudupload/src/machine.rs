@@ -1,4 +1,4 @@
-//! Step Functions: the executions of the jobs, and the states of them that wait to be told to go on.
+//! Step Functions: the executions of the jobs, and their states that wait for a task token.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::{
     aws::{self, Failure},
+    clock::Timestamp,
     job::{JobId, TaskToken},
-    workflow::{Caught, Finish, Step, StepError},
+    messages::{Caught, FinishInput, JobMessage, StepEvent},
+    step::StepError,
 };
 
 /// The state machine that uploads images.
@@ -59,14 +61,19 @@ impl UploadMachine {
 
     /// Starts the job's execution. Starting the same one again is harmless: its name is the job's.
     pub async fn start(&self, job: JobId) -> Result<(), Failure> {
-        self.start_as(job.execution_name(), &Step { job }).await
+        self.start_as(job.execution_name(), &JobMessage { job }).await
     }
 
-    /// Starts an execution that only finishes the job: for what the job's own left undone when it died, at so many seconds
-    /// since the epoch.
-    pub async fn start_finish(&self, finish: &Finish, now: u64) -> Result<(), Failure> {
-        let name = format!("{}-finish-{now}", finish.job.execution_name());
-        self.start_as(name, finish).await
+    /// Starts an execution that only finishes the job, for what the job's own execution left undone when it died.
+    pub async fn start_finish(&self, job: JobId, error: Caught) -> Result<(), Failure> {
+        let now = Timestamp::now().as_secs();
+        let name = format!("{}-finish-{now}", job.execution_name());
+        let event = StepEvent {
+            job,
+            retries: 0,
+            input: FinishInput { error: Some(error) },
+        };
+        self.start_as(name, &event).await
     }
 
     async fn start_as(&self, name: String, input: &impl Serialize) -> Result<(), Failure> {
@@ -80,7 +87,7 @@ impl UploadMachine {
             .send()
             .await
             .map_err(Failure::of("states:StartExecution"));
-        aws::unless(&["ExecutionAlreadyExists"], answer).map(drop)
+        aws::ok_on_codes(&["ExecutionAlreadyExists"], answer).map(drop)
     }
 
     pub async fn execution(&self, job: JobId) -> Result<Execution, Failure> {
@@ -91,7 +98,7 @@ impl UploadMachine {
             .send()
             .await
             .map_err(Failure::of("states:DescribeExecution"));
-        let Some(answer) = aws::unless(&["ExecutionDoesNotExist"], answer)? else {
+        let Some(answer) = aws::ok_on_codes(&["ExecutionDoesNotExist"], answer)? else {
             return Ok(Execution::Missing);
         };
         let ending = match answer.status {
@@ -136,7 +143,7 @@ impl UploadMachine {
             .send()
             .await
             .map_err(Failure::of("states:StopExecution"));
-        aws::unless(&["ExecutionDoesNotExist", "ValidationException"], answer).map(drop)
+        aws::ok_on_codes(&["ExecutionDoesNotExist", "ValidationException"], answer).map(drop)
     }
 
     fn execution_arn(&self, job: JobId) -> String {
@@ -145,7 +152,7 @@ impl UploadMachine {
     }
 }
 
-/// The error that an execution failed with at first. One that could not finish its job has that for its cause, as JSON.
+/// The first error of an execution. An execution that could not finish its job has that error for its cause, as JSON.
 fn first_error(error: String, cause: Option<String>) -> Caught {
     let before = match (error.as_str(), &cause) {
         ("NotFinished", Some(before)) => serde_json::from_str(before).ok(),
@@ -154,18 +161,19 @@ fn first_error(error: String, cause: Option<String>) -> Caught {
     before.unwrap_or(Caught { error, cause })
 }
 
-/// Tells states that wait to go on, or to give up. One that waits no more is no error.
+/// Ends the wait of states by their task tokens. A state that waits no more is no error.
 #[derive(Clone, Debug)]
-pub struct Callbacks {
+pub struct TaskTokens {
     client: Client,
 }
 
-impl Callbacks {
+impl TaskTokens {
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    pub async fn go_on(&self, token: &TaskToken) -> Result<(), Failure> {
+    /// Lets the execution go on.
+    pub async fn succeed(&self, token: &TaskToken) -> Result<(), Failure> {
         let answer = self
             .client
             .send_task_success()
@@ -174,11 +182,11 @@ impl Callbacks {
             .send()
             .await
             .map_err(Failure::of("states:SendTaskSuccess"));
-        aws::unless(&OVER, answer).map(drop)
+        aws::ok_on_codes(&OVER, answer).map(drop)
     }
 
-    /// Ends the wait of a job that is final.
-    pub async fn give_up(&self, token: &TaskToken) -> Result<(), Failure> {
+    /// Fails the state, because its job is final.
+    pub async fn fail(&self, token: &TaskToken) -> Result<(), Failure> {
         let answer = self
             .client
             .send_task_failure()
@@ -188,11 +196,11 @@ impl Callbacks {
             .send()
             .await
             .map_err(Failure::of("states:SendTaskFailure"));
-        aws::unless(&OVER, answer).map(drop)
+        aws::ok_on_codes(&OVER, answer).map(drop)
     }
 }
 
-/// What SendTaskSuccess and SendTaskFailure answer of a state that waits no more (API reference, "Errors").
+/// The codes of SendTaskSuccess and SendTaskFailure for a state that waits no more (API reference, "Errors").
 const OVER: [&str; 3] = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
 
 #[cfg(test)]

@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 
 use crate::aws::{self, Failure};
 
-/// Bytes of the parts under way at once, which bounds what a function holds in memory. With parts of 8 MiB that is four
-/// of them, which is as many as fill a function's network.
+/// Bytes of the parts that are uploaded at the same time: the bound of a function's memory. Four parts of 8 MiB fill a
+/// function's network.
 const IN_FLIGHT: usize = 32 << 20;
 
-/// What S3 answers of an upload that was completed or aborted.
+/// S3's code for an upload that was completed or aborted.
 const GONE: &str = "NoSuchUpload";
 
-/// Parts of an upload that do not make the object they should.
+/// Why an upload does not become the object that it should.
 #[derive(Debug, thiserror::Error)]
 pub enum MultipartError {
-    #[error(transparent)]
+    #[error("{0}")]
     Aws(#[from] Failure),
     #[error("part {missing} of the upload of {place} is missing")]
     Hole { place: String, missing: i32 },
@@ -50,7 +50,7 @@ impl fmt::Display for Location {
 }
 
 impl Location {
-    /// Begins an upload. What a step that died leaves begun, [`remove`](Self::remove) finds.
+    /// Begins an upload. [`remove`](Self::remove) finds it even if its id is lost.
     pub async fn begin(self) -> Result<Upload, Failure> {
         let answer = self
             .s3
@@ -64,7 +64,7 @@ impl Location {
             .await
             .map_err(Failure::of("s3:CreateMultipartUpload"))?;
         let id = answer.upload_id.ok_or_else(|| {
-            Failure::odd("s3:CreateMultipartUpload", "the answer has no upload id")
+            Failure::unexpected("s3:CreateMultipartUpload", "the answer has no upload id")
         })?;
         Ok(self.upload(id))
     }
@@ -74,10 +74,9 @@ impl Location {
         Upload { to: self, id }
     }
 
-    /// Removes the object, and aborts every upload of it, whoever began it. What is not there, the bucket too, is no
-    /// error.
+    /// Removes the object and aborts every upload of it. Idempotent: neither object nor bucket need be there.
     pub async fn remove(&self) -> Result<(), Failure> {
-        if aws::unless(&["NoSuchBucket"], self.abort_uploads().await)?.is_none() {
+        if aws::ok_on_codes(&["NoSuchBucket"], self.abort_uploads().await)?.is_none() {
             return Ok(());
         }
         self.s3
@@ -117,7 +116,7 @@ impl Location {
                     .send()
                     .await
                     .map_err(Failure::of("s3:AbortMultipartUpload"));
-                aws::unless(&[GONE], answer)?;
+                aws::ok_on_codes(&[GONE], answer)?;
             }
             if page.is_truncated != Some(true) {
                 return Ok(());
@@ -172,19 +171,19 @@ impl Upload {
             .map_err(Failure::of("s3:ListParts"))
     }
 
-    /// Makes the object of its parts and answers with its size in bytes and its ETag; `expected` bytes, if that is
-    /// known. Completing what is complete is fine: a step may run twice.
-    pub async fn complete(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
-        let Some(parts) = aws::unless(&[GONE], self.parts().await)? else {
+    /// Makes an object of `expected` bytes of the parts, which have to be numbered from 1 without a gap: with checksums, S3
+    /// completes no other upload (S3 user guide, "Checking object integrity"). Idempotent: a step may run twice.
+    pub async fn complete(&self, expected: u64) -> Result<Object, MultipartError> {
+        let Some(parts) = aws::ok_on_codes(&[GONE], self.parts().await)? else {
             return self.completed(expected).await;
         };
         let mut size = 0;
         let mut completed = Vec::with_capacity(parts.len());
-        for (expected, part) in (1..).zip(parts) {
-            if part.part_number != Some(expected) {
+        for (number, part) in (1..).zip(parts) {
+            if part.part_number != Some(number) {
                 return Err(MultipartError::Hole {
                     place: self.to.to_string(),
-                    missing: expected,
+                    missing: number,
                 });
             }
             size += part
@@ -193,7 +192,7 @@ impl Upload {
                 .unwrap_or_default();
             completed.push(
                 CompletedPart::builder()
-                    .part_number(expected)
+                    .part_number(number)
                     .set_e_tag(part.e_tag)
                     .set_checksum_crc32(part.checksum_crc32)
                     .build(),
@@ -216,7 +215,7 @@ impl Upload {
             .send()
             .await
             .map_err(Failure::of("s3:CompleteMultipartUpload"));
-        let Some(answer) = aws::unless(&[GONE], answer)? else {
+        let Some(answer) = aws::ok_on_codes(&[GONE], answer)? else {
             // Our own call, of which the first answer was lost.
             return self.completed(expected).await;
         };
@@ -226,7 +225,7 @@ impl Upload {
         })
     }
 
-    async fn completed(&self, expected: Option<u64>) -> Result<Object, MultipartError> {
+    async fn completed(&self, expected: u64) -> Result<Object, MultipartError> {
         let head = self
             .to
             .s3
@@ -248,15 +247,15 @@ impl Upload {
         })
     }
 
-    fn check(&self, found: u64, expected: Option<u64>) -> Result<(), MultipartError> {
-        match expected {
-            Some(expected) if found != expected => Err(MultipartError::Size {
-                place: self.to.to_string(),
-                found,
-                expected,
-            }),
-            _ => Ok(()),
+    fn check(&self, found: u64, expected: u64) -> Result<(), MultipartError> {
+        if found == expected {
+            return Ok(());
         }
+        Err(MultipartError::Size {
+            place: self.to.to_string(),
+            found,
+            expected,
+        })
     }
 }
 
@@ -271,36 +270,36 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Writer {
     upload: Upload,
-    under_way: JoinSet<Result<(), Failure>>,
+    in_flight: JoinSet<Result<(), Failure>>,
 }
 
 impl Writer {
     pub fn new(upload: Upload) -> Self {
         Self {
             upload,
-            under_way: JoinSet::new(),
+            in_flight: JoinSet::new(),
         }
     }
 
-    /// Hands over one part. Waits while there are too many under way; tells of an earlier part's failure.
+    /// Begins to upload one part. Waits while too many bytes are in flight. Fails if an earlier part has failed.
     pub async fn put(&mut self, number: i32, body: Bytes) -> Result<(), Failure> {
-        while self.under_way.len() >= (IN_FLIGHT / body.len().max(1)).max(1) {
+        while self.in_flight.len() >= (IN_FLIGHT / body.len().max(1)).max(1) {
             self.join_one().await?;
         }
-        self.under_way.spawn(self.upload.clone().put(number, body));
+        self.in_flight.spawn(self.upload.clone().put(number, body));
         Ok(())
     }
 
-    /// Waits until every part handed over lies in S3.
+    /// Waits until all parts are uploaded.
     pub async fn flush(&mut self) -> Result<(), Failure> {
-        while !self.under_way.is_empty() {
+        while !self.in_flight.is_empty() {
             self.join_one().await?;
         }
         Ok(())
     }
 
     async fn join_one(&mut self) -> Result<(), Failure> {
-        match self.under_way.join_next().await {
+        match self.in_flight.join_next().await {
             Some(Ok(answer)) => answer,
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
             None => Ok(()),

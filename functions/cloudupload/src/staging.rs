@@ -1,19 +1,19 @@
-//! The staging bucket: files as they lay in OBS, kept while their jobs run.
+//! The staging bucket: files as they lie in OBS, kept while their jobs run.
 
 use std::{io, ops::Range, time::Duration};
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt, stream};
-use tokio::{io::AsyncBufRead, time::sleep};
+use futures_util::stream;
+use tokio::io::AsyncBufRead;
 use tokio_util::io::StreamReader;
 
 use crate::{
-    aws::{Failure, Retries},
-    backoff,
+    aws::Failure,
     job::{Job, Unrecorded},
+    meter::Meter,
     multipart::Location,
-    reporter::Count,
+    retry::{Attempts, RetryBudget},
     target::AccountId,
 };
 
@@ -25,7 +25,7 @@ pub struct Staging {
     owner: AccountId,
 }
 
-/// A version of an object in the staging bucket: reads of another one are refused.
+/// One version of an object in the staging bucket: S3 refuses to read another.
 #[derive(Clone, Debug)]
 pub struct StagedFile {
     pub key: String,
@@ -35,7 +35,7 @@ pub struct StagedFile {
 impl StagedFile {
     /// The file of a job that has received it.
     pub fn of(job: &Job) -> Result<Self, Unrecorded> {
-        let staged = job.work.staged.as_ref();
+        let staged = job.artifacts.staged.as_ref();
         Ok(Self {
             key: job.staged_key(),
             etag: staged.ok_or(Unrecorded("staged file"))?.etag.clone(),
@@ -43,8 +43,34 @@ impl StagedFile {
     }
 }
 
-/// How often in a row a read may break without a byte having come.
-const BREAKS: u32 = 6;
+/// Attempts at a read in a row without a byte.
+const BREAKS: RetryBudget = RetryBudget {
+    attempts: 6,
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(8),
+};
+
+/// A read of a staged file that broke again and again.
+#[derive(Debug, thiserror::Error)]
+#[error("reading s3://{bucket}/{key} broke {} times at byte {at}: {reason}", BREAKS.attempts)]
+pub struct BrokenRead {
+    bucket: String,
+    key: String,
+    at: u64,
+    reason: String,
+}
+
+#[cfg(test)]
+impl BrokenRead {
+    pub(crate) fn example() -> Self {
+        Self {
+            bucket: "staging".to_owned(),
+            key: "job-1/leap.raw.xz".to_owned(),
+            at: 7,
+            reason: "it ended early".to_owned(),
+        }
+    }
+}
 
 impl Staging {
     pub fn new(s3: Client, bucket: String, owner: AccountId) -> Self {
@@ -65,71 +91,32 @@ impl Staging {
     pub async fn read(&self, file: &StagedFile, range: Range<u64>) -> Result<Bytes, Failure> {
         let body = self.open(file, &range).await?;
         let bytes = body.collect().await.map_err(|error| {
-            Failure::odd("s3:GetObject", format!("the connection broke: {error}"))
+            Failure::unexpected("s3:GetObject", format!("the connection broke: {error}"))
         })?;
         Ok(bytes.into_bytes())
     }
 
-    /// The bytes of a file as a stream that goes on by itself where a connection broke. It counts what came, and how
-    /// often it had to go on.
+    /// The bytes of a file as a stream that goes on by itself where a connection broke. The meter counts bytes and breaks.
+    /// An error of the stream is a [`Failure`] or a [`BrokenRead`].
     pub fn stream(
         &self,
         file: StagedFile,
         range: Range<u64>,
-        count: Count,
-        retries: Retries,
+        meter: &Meter,
     ) -> impl AsyncBufRead + Send + Unpin + use<> {
-        let chunks = self.clone().chunks(file, range, retries);
-        let chunks = chunks.inspect_ok(move |chunk| count.add(chunk.len() as u64));
-        StreamReader::new(Box::pin(chunks))
-    }
-
-    fn chunks(
-        self,
-        file: StagedFile,
-        range: Range<u64>,
-        retries: Retries,
-    ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        let start = Reading {
+        let start = Read {
+            staging: self.clone(),
+            file,
             left: range,
             body: None,
-            breaks: 0,
+            meter: meter.clone(),
+            attempts: BREAKS.start(),
         };
-        stream::try_unfold(start, move |mut reading| {
-            let (staging, file, retries) = (self.clone(), file.clone(), retries.clone());
-            async move {
-                while !reading.left.is_empty() {
-                    let mut body = match reading.body.take() {
-                        Some(body) => body,
-                        None => staging
-                            .open(&file, &reading.left)
-                            .await
-                            .map_err(io::Error::other)?,
-                    };
-                    let broke = match body.next().await {
-                        Some(Ok(chunk)) => {
-                            reading.left.start += chunk.len() as u64;
-                            reading.body = Some(body);
-                            reading.breaks = 0;
-                            return Ok(Some((chunk, reading)));
-                        }
-                        Some(Err(error)) => error.to_string(),
-                        None => "it ended early".to_owned(),
-                    };
-                    reading.breaks += 1;
-                    retries.add();
-                    if reading.breaks >= BREAKS {
-                        return Err(io::Error::other(format!(
-                            "reading s3://{}/{} broke {BREAKS} times at byte {}: {broke}",
-                            staging.bucket, file.key, reading.left.start
-                        )));
-                    }
-                    let (first, most) = (Duration::from_millis(250), Duration::from_secs(8));
-                    sleep(backoff::pause(reading.breaks, first, most)).await;
-                }
-                Ok(None)
-            }
-        })
+        let chunks = stream::try_unfold(start, async |mut read| {
+            let chunk = read.chunk().await?;
+            Ok::<_, io::Error>(chunk.map(|chunk| (chunk, read)))
+        });
+        StreamReader::new(Box::pin(chunks))
     }
 
     async fn open(&self, file: &StagedFile, range: &Range<u64>) -> Result<ByteStream, Failure> {
@@ -152,8 +139,50 @@ impl Staging {
     }
 }
 
-struct Reading {
+/// A read in progress.
+struct Read {
+    staging: Staging,
+    file: StagedFile,
     left: Range<u64>,
     body: Option<ByteStream>,
-    breaks: u32,
+    meter: Meter,
+    attempts: Attempts,
+}
+
+impl Read {
+    /// The next bytes; none at the end.
+    async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        while !self.left.is_empty() {
+            let body = match &mut self.body {
+                Some(body) => body,
+                none => none.insert(
+                    self.staging
+                        .open(&self.file, &self.left)
+                        .await
+                        .map_err(io::Error::other)?,
+                ),
+            };
+            let reason = match body.next().await {
+                Some(Ok(chunk)) => {
+                    self.left.start += chunk.len() as u64;
+                    self.meter.add(chunk.len() as u64);
+                    self.attempts.reset();
+                    return Ok(Some(chunk));
+                }
+                Some(Err(error)) => error.to_string(),
+                None => "it ended early".to_owned(),
+            };
+            self.body = None;
+            self.meter.retries.add();
+            if !self.attempts.again().await {
+                return Err(io::Error::other(BrokenRead {
+                    bucket: self.staging.bucket.clone(),
+                    key: self.file.key.clone(),
+                    at: self.left.start,
+                    reason,
+                }));
+            }
+        }
+        Ok(None)
+    }
 }

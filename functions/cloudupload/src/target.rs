@@ -1,6 +1,7 @@
 //! Where an image goes: the JSON body of the create call, checked before anything is done with it.
 
 mod ami_name;
+mod boot_mode;
 mod external_id;
 mod region;
 mod role;
@@ -10,13 +11,14 @@ use serde_json::{Map, Value};
 
 pub use self::{
     ami_name::{AmiName, BadAmiName},
+    boot_mode::BootMode,
     external_id::{BadExternalId, ExternalId},
     region::{BadRegion, Partition, Region},
     role::{AccountId, BadAccountId, BadRole, RoleArn},
 };
 use crate::names::{FileName, checked_string};
 
-/// Where in EC2 the image goes, by whose leave, and what it will be called.
+/// Where in EC2 the image goes, under which role, and the AMI's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ec2Target {
     pub role: RoleArn,
@@ -27,9 +29,9 @@ pub struct Ec2Target {
     pub vpc_subnet_id: Option<SubnetId>,
 }
 
-/// What the body of a create call asks for. [`of`](Self::of) makes a target of it once the file is known.
+/// The body of a create call. [`of`](Self::of) makes a target of it once the file is known.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ec2Wish {
+pub struct Ec2Params {
     role: RoleArn,
     external_id: ExternalId,
     region: Region,
@@ -37,9 +39,9 @@ pub struct Ec2Wish {
     vpc_subnet_id: Option<SubnetId>,
 }
 
-/// Whose roles are refused, and which partition's can be assumed: where this service itself runs.
+/// Where this service itself runs: roles of its own account are refused, and those of other partitions cannot be assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home {
+pub struct ServiceIdentity {
     pub account: AccountId,
     pub partition: Partition,
 }
@@ -93,17 +95,17 @@ pub enum BadTarget {
         "arn '{0}' is a role of this service's own account: give a role of your own AWS account"
     )]
     OwnAccount(RoleArn),
-    #[error("arn '{role}' is in the partition {}, but this service runs in {home} and cannot assume roles elsewhere", .role.partition())]
-    OtherPartition { role: RoleArn, home: Partition },
+    #[error("arn '{role}' is in the partition {}, but this service runs in {service} and cannot assume roles elsewhere", .role.partition())]
+    OtherPartition { role: RoleArn, service: Partition },
 }
 
 const EXAMPLE: &str =
     r#"{"arn": "arn:aws:iam::123456789012:role/obs", "external_id": "...", "region": "us-east-1"}"#;
 
-impl Ec2Wish {
+impl Ec2Params {
     /// Reads the body of a create call. Keys that mean nothing here are ignored; `null` and an empty string count as
     /// absent where a key may be absent.
-    pub fn from_json(body: &[u8], home: &Home) -> Result<Self, BadTarget> {
+    pub fn from_json(body: &[u8], service: &ServiceIdentity) -> Result<Self, BadTarget> {
         if body.trim_ascii().is_empty() {
             return Err(BadTarget::Empty);
         }
@@ -111,13 +113,13 @@ impl Ec2Wish {
             return Err(BadTarget::NotAnObject);
         };
         let role: RoleArn = required(&body, "arn")?.parse()?;
-        if role.partition() != home.partition {
+        if role.partition() != service.partition {
             return Err(BadTarget::OtherPartition {
                 role,
-                home: home.partition,
+                service: service.partition,
             });
         }
-        if *role.account() == home.account {
+        if *role.account() == service.account {
             return Err(BadTarget::OwnAccount(role));
         }
         Ok(Self {
@@ -169,12 +171,12 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &str) -> Result<Ec2Wish, BadTarget> {
-        let home = Home {
+    fn read(body: &str) -> Result<Ec2Params, BadTarget> {
+        let service = ServiceIdentity {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
         };
-        Ec2Wish::from_json(body.as_bytes(), &home)
+        Ec2Params::from_json(body.as_bytes(), &service)
     }
 
     fn refused(change: &Value) -> String {
@@ -193,12 +195,12 @@ mod tests {
 
     #[test]
     fn what_the_frontend_sends_is_read() {
-        let wish = read(
+        let params = read(
             r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"a:b/c","user_id":7,
                 "region":"us-east-1","ami_name":"my image","vpc_subnet_id":"","new":[1]}"#,
         )
         .unwrap();
-        let target = wish.of(&"leap.raw.xz".parse().unwrap());
+        let target = params.of(&"leap.raw.xz".parse().unwrap());
         assert_eq!(target.role.as_str(), "arn:aws:iam::123456789012:role/obs");
         assert_eq!(target.external_id.secret(), "a:b/c");
         assert_eq!(target.region.as_str(), "us-east-1");
@@ -209,11 +211,11 @@ mod tests {
     #[test]
     fn what_the_wiki_sends_is_read() {
         for name in ["", r#","ami_name":"""#, r#","ami_name":null"#] {
-            let wish = read(&format!(
+            let params = read(&format!(
                 r#"{{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"12","region":"us-east-1"{name}}}"#
             ))
             .unwrap();
-            let target = wish.of(&"leap-ec2.x86_64-15.6.raw.xz".parse().unwrap());
+            let target = params.of(&"leap-ec2.x86_64-15.6.raw.xz".parse().unwrap());
             assert_eq!(target.ami_name.as_str(), "leap-ec2.x86_64-15.6");
         }
     }

@@ -14,26 +14,24 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
-        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-    },
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
 
+use super::{
+    Item, Jobs, StoreError, superseded,
+    transaction::built,
+    transition::Transition,
+    update::UpdateExpression,
+};
 use crate::{
     aws::Failure,
-    clock,
-    job::{JobId, State, TaskToken},
-    jobs::{self, Change, Jobs, JobsError},
+    clock::Timestamp,
+    job::{Job, JobId, State, TaskToken},
     names::User,
 };
-
-type Item = HashMap<String, AttributeValue>;
 
 /// How many jobs may upload at once. OBS's own worker has 4 and 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +62,7 @@ pub struct Waiter {
     pub user: User,
     /// The execution that waits, by its ARN.
     pub execution: String,
-    /// Seconds since the epoch.
-    pub since: u64,
+    pub since: Timestamp,
 }
 
 /// A job that has a slot.
@@ -76,11 +73,11 @@ pub struct Holder {
     pub user: User,
     /// The execution that the slot was granted to, by its ARN.
     pub execution: String,
-    /// When it was granted, in seconds since the epoch.
-    pub since: u64,
-    /// When the job was seen to go on, in seconds since the epoch. Without it, the word of the grant may be lost.
+    /// When it was granted.
+    pub since: Timestamp,
+    /// When the job began to use it. Until then, the message of the grant may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub begun: Option<u64>,
+    pub begun: Option<Timestamp>,
 }
 
 /// The key is a number in DynamoDB, so that a query gives the jobs in their order.
@@ -98,25 +95,6 @@ mod number {
     }
 }
 
-/// What can go wrong with the slots.
-#[derive(Debug, thiserror::Error)]
-pub enum SlotsError {
-    #[error(transparent)]
-    Jobs(#[from] JobsError),
-    #[error("job {0} has no slot, and may not upload")]
-    NotHeld(JobId),
-    #[error("the slot of job {0} cannot be given back: the job is not final")]
-    NotFinal(JobId),
-    #[error("an item of the slots cannot be read: {0}")]
-    Unreadable(serde_dynamo::Error),
-}
-
-impl From<Failure> for SlotsError {
-    fn from(failure: Failure) -> Self {
-        JobsError::from(failure).into()
-    }
-}
-
 /// How an attempt at a grant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
@@ -127,9 +105,9 @@ pub enum Grant {
     Gone,
 }
 
-/// Where a job is that came to wait.
+/// Where a job is that asked for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Queued {
     Waiting,
     /// It has its slot already.
     Held,
@@ -146,10 +124,7 @@ const WAITING: &str = "waiting";
 const HELD: &str = "held";
 const TURN: &str = "turn";
 
-/// How often a transaction is tried that another one is in the way of.
-const CONFLICT_TRIES: u32 = 10;
-
-/// How many of those that wait are looked at in one query.
+/// Waiting jobs in one page.
 const PAGE: i32 = 100;
 
 impl Slots {
@@ -157,43 +132,36 @@ impl Slots {
         Self { jobs, table }
     }
 
-    /// Puts the job among those that wait, to be told by this token. Done again with another token, by a step that runs
-    /// twice, it keeps its place, or its slot.
-    pub async fn wait(&self, waiter: &Waiter, token: &TaskToken) -> Result<Place, SlotsError> {
+    /// Puts the job among those that wait, to be told by this token. A step that runs twice comes with another token, and
+    /// the job keeps its place, or its slot.
+    pub async fn wait(&self, waiter: &Waiter, token: &TaskToken) -> Result<Queued, StoreError> {
         let id = waiter.job;
-        let change = Change::default()
+        let update = UpdateExpression::default()
             .set("token", token)?
             .expect_state(&[State::Scheduled]);
-        let held = ConditionCheck::builder()
+        let not_held = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(slot_key(HELD, id)))
             .condition_expression("attribute_not_exists(job)");
-        let answer = self
-            .transact(vec![
-                self.update_job(id, change),
-                put(&self.table, WAITING, waiter, None)?,
-                TransactWriteItem::builder()
-                    .condition_check(built(held.build()))
-                    .build(),
-            ])
-            .await;
-        match answer {
-            Err(Refusal::Conditions(reasons)) if reasons.failed(0) => {
-                Err(jobs::moved(id, reasons.item(0)).into())
-            }
-            Err(Refusal::Conditions(reasons)) if reasons.failed(2) => {
+        let parts = vec![
+            self.jobs.update_part(id, update),
+            put(&self.table, WAITING, waiter, None)?,
+            TransactWriteItem::builder()
+                .condition_check(built(not_held.build()))
+                .build(),
+        ];
+        match self.jobs.transact(parts).await? {
+            Ok(()) => Ok(Queued::Waiting),
+            Err(cancelled) if cancelled.failed(0) => Err(superseded(id, cancelled.item(0))),
+            Err(_) => {
                 self.jobs.set_token(id, token).await?;
-                Ok(Place::Held)
-            }
-            answer => {
-                answer?;
-                Ok(Place::Waiting)
+                Ok(Queued::Held)
             }
         }
     }
 
     /// How many grants there were.
-    pub async fn turn(&self) -> Result<u64, SlotsError> {
+    pub async fn turn(&self) -> Result<u64, StoreError> {
         let answer = self
             .jobs
             .client
@@ -215,7 +183,7 @@ impl Slots {
     }
 
     /// Who has a slot.
-    pub async fn held(&self) -> Result<Vec<Holder>, SlotsError> {
+    pub async fn held(&self) -> Result<Vec<Holder>, StoreError> {
         let mut all = Vec::new();
         let mut from = None;
         loop {
@@ -232,7 +200,7 @@ impl Slots {
     pub async fn waiting(
         &self,
         from: Option<Item>,
-    ) -> Result<(Vec<Waiter>, Option<Item>), SlotsError> {
+    ) -> Result<(Vec<Waiter>, Option<Item>), StoreError> {
         self.page(WAITING, from).await
     }
 
@@ -240,7 +208,7 @@ impl Slots {
         &self,
         kind: &str,
         from: Option<Item>,
-    ) -> Result<(Vec<T>, Option<Item>), SlotsError> {
+    ) -> Result<(Vec<T>, Option<Item>), StoreError> {
         let answer = self
             .jobs
             .client
@@ -259,12 +227,12 @@ impl Slots {
     }
 
     /// Gives a slot to one that waits, provided that there were so many grants before.
-    pub async fn grant(&self, to: &Waiter, turn: u64) -> Result<Grant, SlotsError> {
+    pub async fn grant(&self, to: &Waiter, turn: u64) -> Result<Grant, StoreError> {
         let holder = Holder {
             job: to.job,
             user: to.user.clone(),
             execution: to.execution.clone(),
-            since: clock::now(),
+            since: Timestamp::now(),
             begun: None,
         };
         let turned = Update::builder()
@@ -283,66 +251,55 @@ impl Slots {
             .table_name(&self.table)
             .set_key(Some(slot_key(WAITING, to.job)))
             .condition_expression("attribute_exists(job)");
-        let answer = self
-            .transact(vec![
-                TransactWriteItem::builder()
-                    .update(built(turned.build()))
-                    .build(),
-                TransactWriteItem::builder()
-                    .delete(built(waits.build()))
-                    .build(),
-                put(
-                    &self.table,
-                    HELD,
-                    &holder,
-                    Some("attribute_not_exists(job)"),
-                )?,
-                self.check_job(to.job, &[State::Scheduled]),
-            ])
-            .await;
-        match answer {
+        let parts = vec![
+            TransactWriteItem::builder()
+                .update(built(turned.build()))
+                .build(),
+            TransactWriteItem::builder()
+                .delete(built(waits.build()))
+                .build(),
+            put(
+                &self.table,
+                HELD,
+                &holder,
+                Some("attribute_not_exists(job)"),
+            )?,
+            self.jobs.check_part(to.job, &[State::Scheduled]),
+        ];
+        match self.jobs.transact(parts).await? {
             Ok(()) => Ok(Grant::Given),
-            Err(Refusal::Conditions(reasons)) if reasons.failed(0) => Ok(Grant::Overtaken),
-            Err(Refusal::Conditions(_)) => Ok(Grant::Gone),
-            Err(refusal) => Err(refusal.into()),
+            Err(cancelled) if cancelled.failed(0) => Ok(Grant::Overtaken),
+            Err(_) => Ok(Grant::Gone),
         }
     }
 
     /// Takes a job that has a slot to `uploading`.
     ///
     /// # Errors
-    /// [`JobsError::Moved`] if the job is final, [`SlotsError::NotHeld`] if it has no slot.
-    pub async fn begin(&self, id: JobId, details: &str) -> Result<(), SlotsError> {
-        let change = Change::default()
-            .set("state", State::Uploading)?
-            .set("details", details)?
-            .set_once("work.upload_began", clock::now())?
-            .expect_state(State::Uploading.predecessors());
+    /// [`StoreError::Superseded`] if the job is final, [`StoreError::NotHeld`] if it has no slot.
+    pub async fn begin(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
+        let now = Timestamp::now();
         let begun = Update::builder()
             .table_name(&self.table)
             .set_key(Some(slot_key(HELD, id)))
             .update_expression("SET begun = if_not_exists(begun, :now)")
             .condition_expression("attribute_exists(job)")
-            .expression_attribute_values(":now", AttributeValue::N(clock::now().to_string()));
-        let answer = self
-            .transact(vec![
-                self.update_job(id, change),
+            .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()));
+        let transition = Transition::To {
+            state: State::Uploading,
+            details,
+            also: UpdateExpression::default().set_once("work.upload_began", now)?,
+            slot: Some(
                 TransactWriteItem::builder()
                     .update(built(begun.build()))
                     .build(),
-            ])
-            .await;
-        match answer {
-            Err(Refusal::Conditions(reasons)) if reasons.failed(0) => {
-                Err(jobs::moved(id, reasons.item(0)).into())
-            }
-            Err(Refusal::Conditions(_)) => Err(SlotsError::NotHeld(id)),
-            answer => Ok(answer?),
-        }
+            ),
+        };
+        self.jobs.transition(id, transition).await
     }
 
-    /// Gives back what a final job, or one that there is no record of, has of slots or waits for. Nothing is fine too.
-    pub async fn release(&self, id: JobId) -> Result<(), SlotsError> {
+    /// Gives back the slot, or the place in the queue, of a job that is final or has no record. Idempotent.
+    pub async fn release(&self, id: JobId) -> Result<(), StoreError> {
         let gone = |kind| {
             let delete = Delete::builder()
                 .table_name(&self.table)
@@ -351,124 +308,15 @@ impl Slots {
                 .delete(built(delete.build()))
                 .build()
         };
-        let answer = self
-            .transact(vec![
-                gone(HELD),
-                gone(WAITING),
-                self.check_job(id, &State::FINAL),
-            ])
-            .await;
-        match answer {
-            Err(Refusal::Conditions(_)) => Err(SlotsError::NotFinal(id)),
-            answer => Ok(answer?),
+        let parts = vec![
+            gone(HELD),
+            gone(WAITING),
+            self.jobs.check_part(id, &State::FINAL),
+        ];
+        match self.jobs.transact(parts).await? {
+            Ok(()) => Ok(()),
+            Err(_) => Err(StoreError::NotFinal(id)),
         }
-    }
-
-    fn update_job(&self, id: JobId, change: Change) -> TransactWriteItem {
-        let update = Update::builder()
-            .table_name(&self.jobs.table)
-            .set_key(Some(HashMap::from([jobs::key(id)])))
-            .update_expression(change.expression())
-            .condition_expression(change.condition)
-            .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(Some(change.values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        TransactWriteItem::builder()
-            .update(built(update.build()))
-            .build()
-    }
-
-    fn check_job(&self, id: JobId, states: &[State]) -> TransactWriteItem {
-        let check = Change::default().expect_state(states);
-        let condition = match states.iter().all(|state| state.is_final()) {
-            true => format!("attribute_not_exists(id) OR {}", check.condition),
-            false => check.condition,
-        };
-        let check = ConditionCheck::builder()
-            .table_name(&self.jobs.table)
-            .set_key(Some(HashMap::from([jobs::key(id)])))
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(check.names))
-            .set_expression_attribute_values(Some(check.values));
-        TransactWriteItem::builder()
-            .condition_check(built(check.build()))
-            .build()
-    }
-
-    /// Writes all or nothing. Another transaction on the same items is waited for. Done again because the first answer
-    /// was lost, it is still done once: the SDK sends a token along (API reference, TransactWriteItems,
-    /// `ClientRequestToken`).
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Refusal> {
-        for tried in 0.. {
-            let answer = self
-                .jobs
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(items.clone()))
-                .send()
-                .await;
-            let Err(error) = answer else { return Ok(()) };
-            match reasons(&error) {
-                Some(reasons) if reasons.any_failed() => {
-                    return Err(Refusal::Conditions(reasons));
-                }
-                Some(_) if tried < CONFLICT_TRIES => jobs::pause(tried).await,
-                _ => {
-                    let failure = Failure::of("dynamodb:TransactWriteItems")(error);
-                    return Err(Refusal::Aws(failure));
-                }
-            }
-        }
-        unreachable!("the loop ends by its returns")
-    }
-}
-
-/// Why a transaction was not done.
-#[derive(Debug)]
-enum Refusal {
-    Conditions(Reasons),
-    Aws(Failure),
-}
-
-impl From<Refusal> for SlotsError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Aws(failure) => failure.into(),
-            Refusal::Conditions(reasons) => {
-                let message = format!("the transaction was cancelled: {:?}", reasons.0);
-                Failure::odd("dynamodb:TransactWriteItems", message).into()
-            }
-        }
-    }
-}
-
-/// What became of each item of a transaction that was cancelled, in their order (API reference, TransactWriteItems,
-/// "Cancellation reasons").
-#[derive(Debug)]
-struct Reasons(Vec<CancellationReason>);
-
-impl Reasons {
-    fn failed(&self, item: usize) -> bool {
-        self.0
-            .get(item)
-            .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
-    }
-
-    fn any_failed(&self) -> bool {
-        (0..self.0.len()).any(|item| self.failed(item))
-    }
-
-    fn item(&self, item: usize) -> Option<Item> {
-        self.0.get(item).and_then(|reason| reason.item.clone())
-    }
-}
-
-fn reasons(error: &SdkError<TransactWriteItemsError>) -> Option<Reasons> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            Some(Reasons(cancelled.cancellation_reasons().to_vec()))
-        }
-        _ => None,
     }
 }
 
@@ -477,19 +325,14 @@ fn put(
     kind: &str,
     item: &impl Serialize,
     condition: Option<&str>,
-) -> Result<TransactWriteItem, SlotsError> {
-    let mut item: Item = to_item(item).map_err(JobsError::Unwritable)?;
+) -> Result<TransactWriteItem, StoreError> {
+    let mut item: Item = to_item(item).map_err(StoreError::Unwritable)?;
     item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
     let put = Put::builder()
         .table_name(table)
         .set_item(Some(item))
         .set_condition_expression(condition.map(str::to_owned));
     Ok(TransactWriteItem::builder().put(built(put.build())).build())
-}
-
-/// The part of a transaction: table, key and expression, without which it cannot be built, are set.
-fn built<T, E: std::fmt::Debug>(part: Result<T, E>) -> T {
-    part.expect("table, key and expression are set")
 }
 
 fn slot_key(kind: &str, job: JobId) -> Item {
@@ -509,8 +352,8 @@ fn turn_key() -> Item {
     ])
 }
 
-fn read<T: for<'de> Deserialize<'de>>(item: Item) -> Result<T, SlotsError> {
-    from_item(item).map_err(SlotsError::Unreadable)
+fn read<T: for<'de> Deserialize<'de>>(item: Item) -> Result<T, StoreError> {
+    from_item(item).map_err(StoreError::UnreadableSlot)
 }
 
 #[cfg(test)]
@@ -524,7 +367,7 @@ mod tests {
             job: JobId::new(job).unwrap(),
             user: user.parse().unwrap(),
             execution: format!("job-{job}"),
-            since: job,
+            since: Timestamp::from_secs(job),
         }
     }
 

@@ -156,43 +156,6 @@ fn text(written: io::Result<()>, out: Writer<Vec<u8>>) -> String {
     String::from_utf8(out.into_inner()).expect("only strings were written")
 }
 
-/// A file among OBS's build results.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Binary {
-    #[serde(rename = "@filename")]
-    pub filename: String,
-    /// Bytes of the file as it lies in OBS.
-    #[serde(rename = "@size")]
-    pub size: u64,
-}
-
-/// Reads a `<binarylist>`. Anything else is an error, HTML of a proxy for instance.
-pub fn read_binary_list(xml: &str) -> Result<Vec<Binary>, DeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Root {
-        BinaryList(BinaryList),
-    }
-    #[derive(Deserialize)]
-    struct BinaryList {
-        #[serde(default)]
-        binary: Vec<Binary>,
-    }
-    let Root::BinaryList(list) = quick_xml::de::from_str(xml)?;
-    Ok(list.binary)
-}
-
-/// Reads the summary of a `<status>`, if that is what this is.
-pub fn read_summary(xml: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Root {
-        Status { summary: String },
-    }
-    let Root::Status { summary } = quick_xml::de::from_str(xml).ok()?;
-    Some(summary)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -321,56 +284,5 @@ mod tests {
             status(400, "a<b>&\"c'\u{0}\u{1b}[0m\t\u{ffff}ü\u{7f}", None),
             "<status code=\"400\">\n  <summary>a&lt;b&gt;&amp;&quot;c'[0m\tü\u{7f}</summary>\n</status>\n"
         );
-    }
-
-    #[test]
-    fn what_obs_answers_is_read() {
-        let list = "<binarylist>\n  <binary filename=\"_statistics\" size=\"1234\" mtime=\"1795445000\" />\n  \
-                    <binary filename=\"a&amp;b.raw.xz\" size=\"23097940\" mtime=\"1795445000\" />\n</binarylist>\n";
-        let binary = |filename: &str, size| Binary {
-            filename: filename.to_owned(),
-            size,
-        };
-        assert_eq!(
-            read_binary_list(list).unwrap(),
-            [binary("_statistics", 1234), binary("a&b.raw.xz", 23097940)]
-        );
-        assert_eq!(read_binary_list("<binarylist />\n").unwrap(), []);
-        assert_eq!(
-            read_binary_list("<binarylist>\n</binarylist>\n").unwrap(),
-            []
-        );
-        assert_eq!(
-            read_binary_list("<?xml version=\"1.0\"?>\n<binarylist package=\"x\"><binary filename=\"a\" size=\"1\"/></binarylist>")
-                .unwrap(),
-            [binary("a", 1)]
-        );
-        assert_eq!(
-            read_summary(&status(404, "project 'x' does not <exist>", Some("404 no"))).unwrap(),
-            "project 'x' does not <exist>"
-        );
-    }
-
-    #[test]
-    fn what_is_not_obs_is_not_read() {
-        for text in [
-            "",
-            "<html><body>Log in</body></html>",
-            "no",
-            "<binarylist",
-            "<binarylist><binary/></binarylist>",
-        ] {
-            assert!(read_binary_list(text).is_err(), "{text}");
-            assert_eq!(read_summary(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_text_comes_back_but_for_what_xml_cannot_say(summary in "\\PC{0,40}") {
-            let xml = status(400, &format!("[{summary}]"), None);
-            let legal: String = summary.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}')).collect();
-            prop_assert_eq!(read_summary(&xml), Some(format!("[{legal}]")));
-        }
     }
 }

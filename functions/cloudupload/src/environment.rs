@@ -1,0 +1,52 @@
+//! What every function works with.
+
+use aws_config::SdkConfig;
+
+use crate::{
+    aws::{self, CallBudget},
+    journal::{JobLog, Journal},
+    job::JobId,
+    settings::{SettingError, parsed, setting},
+    staging::Staging,
+    store::Jobs,
+};
+
+/// What every function works with.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    pub config: SdkConfig,
+    pub jobs: Jobs,
+    pub journal: Journal,
+}
+
+impl Environment {
+    pub async fn from_env(budget: CallBudget) -> Result<Self, SettingError> {
+        let config = aws::config(budget).await;
+        Ok(Self {
+            jobs: Jobs::new(
+                aws_sdk_dynamodb::Client::new(&config),
+                setting("JOBS_TABLE")?,
+            ),
+            journal: Journal::new(
+                aws_sdk_cloudwatchlogs::Client::new(&config),
+                setting("JOB_LOG_GROUP")?,
+            ),
+            config,
+        })
+    }
+
+    /// The log of a job, to write in.
+    pub fn log(&self, job: JobId) -> JobLog {
+        self.journal.of(job)
+    }
+
+    /// The staging bucket, for those functions that have its settings.
+    pub fn staging(&self) -> Result<Staging, SettingError> {
+        let s3 = aws::s3(&self.config);
+        Ok(Staging::new(
+            s3,
+            setting("STAGING_BUCKET")?,
+            parsed("SERVICE_ACCOUNT")?,
+        ))
+    }
+}

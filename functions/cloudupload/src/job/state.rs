@@ -1,0 +1,91 @@
+//! The states of a job.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a job stands. It only moves forward; the last two are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Created,
+    Receiving,
+    Scheduled,
+    Uploading,
+    Succeeded,
+    Failed,
+}
+
+impl State {
+    /// The states of a job that is still on its way, in order.
+    pub const OPEN: [State; 4] = [
+        State::Created,
+        State::Receiving,
+        State::Scheduled,
+        State::Uploading,
+    ];
+
+    /// The states of a job that has ended.
+    pub const FINAL: [State; 2] = [State::Succeeded, State::Failed];
+
+    pub fn is_final(self) -> bool {
+        !Self::OPEN.contains(&self)
+    }
+
+    /// The states from which a job may be set to this one. An open state follows itself too, because a step may run
+    /// twice; a final one follows none that is final.
+    pub fn predecessors(self) -> &'static [State] {
+        match self {
+            State::Created => &[State::Created],
+            State::Receiving => &[State::Created, State::Receiving],
+            State::Scheduled => &[State::Receiving, State::Scheduled],
+            State::Uploading => &[State::Scheduled, State::Uploading],
+            State::Succeeded => &[State::Uploading],
+            State::Failed => &Self::OPEN,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Created => "created",
+            State::Receiving => "receiving",
+            State::Scheduled => "scheduled",
+            State::Uploading => "uploading",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [State; 6] = [
+        State::Created,
+        State::Receiving,
+        State::Scheduled,
+        State::Uploading,
+        State::Succeeded,
+        State::Failed,
+    ];
+
+    #[test]
+    fn a_state_only_moves_forward() {
+        for to in ALL {
+            for from in to.predecessors() {
+                assert!(from <= &to, "{from} to {to}");
+                assert!(!from.is_final(), "{from} is final");
+            }
+        }
+        for from in State::OPEN {
+            assert!(State::Failed.predecessors().contains(&from));
+        }
+    }
+}

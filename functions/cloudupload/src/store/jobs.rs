@@ -1,0 +1,390 @@
+//! The job records.
+//!
+//! One item a job under its number, and one item `counter` from which the numbers come. Every change of state is a
+//! conditional write: a caller that loses the race is told that the job is [superseded](StoreError::Superseded).
+//!
+//! A job that is not [settled](Job::is_settled) has an attribute `unfinished`, by which an index of the table knows it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use serde_dynamo::to_item;
+
+use super::{
+    CONFLICTS, Item, StoreError, key, read, read_id, superseded, transition::Transition,
+    update::UpdateExpression,
+};
+use crate::{
+    aws::Failure,
+    clock::{self, Timestamp},
+    job::{Artifacts, Intent, Job, JobId, Progress, State, TaskToken, UploadRequest},
+    retry::RetryBudget,
+};
+
+/// The table of jobs.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    pub(super) client: Client,
+    pub(super) table: String,
+}
+
+/// DynamoDB's limit of keys in one BatchGetItem (API reference, BatchGetItem).
+const BATCH: usize = 100;
+
+/// Attempts at a batch of which BatchGetItem leaves keys unprocessed.
+const UNPROCESSED: RetryBudget = RetryBudget {
+    attempts: 6,
+    first: Duration::from_millis(50),
+    longest: Duration::from_secs(6),
+};
+
+const COUNTER: &str = "counter";
+
+/// The attribute, and the index that it makes.
+pub(super) const UNFINISHED: &str = "unfinished";
+
+/// The attribute's value.
+pub(super) fn unfinished() -> AttributeValue {
+    AttributeValue::S("yes".to_owned())
+}
+
+impl Jobs {
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Creates a job: takes the next number, which is `first` in a table that has none yet, and writes the record.
+    pub async fn create(&self, request: UploadRequest, first: JobId) -> Result<Job, StoreError> {
+        let job = Job::new(self.next_id(first).await?, request, Timestamp::now());
+        self.transition(job.id, Transition::New(&job)).await
+    }
+
+    async fn next_id(&self, first: JobId) -> Result<JobId, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(COUNTER.to_owned()))
+            .update_expression("SET taken = if_not_exists(taken, :before) + :one")
+            .expression_attribute_values(
+                ":before",
+                AttributeValue::N((first.number() - 1).to_string()),
+            )
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:UpdateItem"))?;
+        #[derive(serde::Deserialize)]
+        struct Counter {
+            taken: u64,
+        }
+        let counter: Counter = read(answer.attributes.unwrap_or_default())?;
+        Ok(JobId::new(counter.taken)?)
+    }
+
+    /// The job as the last write left it.
+    pub async fn get(&self, id: JobId) -> Result<Job, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(id)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:GetItem"))?;
+        read(answer.item.ok_or(StoreError::NoSuchJob(id))?)
+    }
+
+    /// Those of these jobs that exist, each as its last write left it. A record that cannot be read is an error of its own,
+    /// and does not keep back the others.
+    pub async fn get_many(
+        &self,
+        ids: BTreeSet<JobId>,
+    ) -> Result<HashMap<JobId, Result<Job, StoreError>>, StoreError> {
+        let ids: Vec<JobId> = ids.into_iter().collect();
+        let mut batches = tokio::task::JoinSet::new();
+        for batch in ids.chunks(BATCH) {
+            let keys = batch.iter().copied().map(key).collect();
+            let jobs = self.clone();
+            batches.spawn(async move { jobs.get_batch(keys).await });
+        }
+        let mut found = HashMap::with_capacity(ids.len());
+        while let Some(batch) = batches.join_next().await {
+            let items =
+                batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            for item in items {
+                found.insert(read_id(&item)?, read(item));
+            }
+        }
+        Ok(found)
+    }
+
+    /// BatchGetItem may leave out any part of a batch, which is then to be asked for again, later each time (API
+    /// reference, BatchGetItem, `UnprocessedKeys`).
+    async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut attempts = UNPROCESSED.start();
+        loop {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .build()
+                .expect("the only field that must be there, keys, is set");
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted)
+                .send()
+                .await
+                .map_err(Failure::of("dynamodb:BatchGetItem"))?;
+            items.extend(
+                answer
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.table)
+                    .unwrap_or_default(),
+            );
+            keys = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table)
+                .map(|left| left.keys)
+                .unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(items);
+            }
+            if !attempts.again().await {
+                return Err(StoreError::Unprocessed(keys.len(), UNPROCESSED.attempts));
+            }
+        }
+    }
+
+    /// One page of all jobs, in no order; the second value is where the next page begins.
+    pub async fn page(
+        &self,
+        from: Option<Item>,
+    ) -> Result<(Vec<Result<Job, StoreError>>, Option<Item>), StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .set_exclusive_start_key(from)
+            .filter_expression("attribute_exists(#state)")
+            .expression_attribute_names("#state", "state")
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:Scan"))?;
+        let items = answer.items.unwrap_or_default().into_iter();
+        Ok((items.map(read).collect(), answer.last_evaluated_key))
+    }
+
+    /// The jobs that are not settled, in no order. A job may show up a moment after it was made.
+    pub async fn unfinished(&self) -> Result<Vec<JobId>, StoreError> {
+        let items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(UNFINISHED)
+            .key_condition_expression("unfinished = :yes")
+            .expression_attribute_values(":yes", unfinished())
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(Failure::of("dynamodb:Query"))?;
+        items.iter().map(read_id).collect()
+    }
+
+    /// Takes the job to an open state, if it has not gone past it.
+    pub async fn advance(&self, id: JobId, to: State, details: &str) -> Result<Job, StoreError> {
+        self.change_state(id, to, details, UpdateExpression::default())
+            .await
+    }
+
+    /// Ends the job well: `details` is the AMI's id.
+    pub async fn succeed(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
+        let also = UpdateExpression::default()
+            .set("progress", 100)?
+            .set("ended", Timestamp::now())?
+            .remove("token");
+        self.change_state(id, State::Succeeded, details, also).await
+    }
+
+    /// Ends the job: `details` is the reason, which its user reads.
+    pub async fn fail(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
+        let also = UpdateExpression::default().set("ended", Timestamp::now())?;
+        self.change_state(id, State::Failed, details, also).await
+    }
+
+    async fn change_state(
+        &self,
+        id: JobId,
+        state: State,
+        details: &str,
+        also: UpdateExpression,
+    ) -> Result<Job, StoreError> {
+        let transition = Transition::To {
+            state,
+            details,
+            also,
+            slot: None,
+        };
+        self.transition(id, transition).await
+    }
+
+    /// Records the task token by which the job's execution waits for its slot.
+    pub async fn set_token(&self, id: JobId, token: &TaskToken) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default().set("token", token)?;
+        self.update_in(id, &[State::Scheduled], update).await
+    }
+
+    /// Records the last clean-up of a final job, and takes a settled one off the list of the unfinished.
+    pub async fn set_cleaned(&self, job: &Job) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default()
+            .set("cleaned", job.cleaned)?
+            .remove("token");
+        let update = match job.is_settled() {
+            true => update.remove(UNFINISHED),
+            false => update,
+        };
+        self.update_in(job.id, &State::FINAL, update).await
+    }
+
+    /// Records how far the job is. Fails with [`Superseded`](StoreError::Superseded) once the job is final, which is how a
+    /// running step learns of a kill.
+    pub async fn set_progress(&self, id: JobId, progress: Progress) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default().set("progress", progress.percent())?;
+        self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Records that something of this kind is about to be made. The first time counts, whatever runs twice.
+    pub async fn intend(&self, id: JobId, intent: Intent) -> Result<Job, StoreError> {
+        let field = format!("work.{}", intent.field());
+        let update = UpdateExpression::default().set_once(&field, Timestamp::now())?;
+        self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Records what a step found or made; what is `None` in the update stays as it is.
+    pub async fn record(&self, id: JobId, update: &Artifacts) -> Result<Job, StoreError> {
+        self.write_artifacts(id, update, UpdateExpression::set_attribute)
+            .await
+    }
+
+    /// Records what a step made first. What an earlier run of the step has recorded stays.
+    pub async fn record_once(&self, id: JobId, update: &Artifacts) -> Result<Job, StoreError> {
+        self.write_artifacts(id, update, UpdateExpression::set_attribute_once)
+            .await
+    }
+
+    async fn write_artifacts(
+        &self,
+        id: JobId,
+        update: &Artifacts,
+        set: fn(UpdateExpression, &str, AttributeValue) -> UpdateExpression,
+    ) -> Result<Job, StoreError> {
+        let fields: Item = to_item(update).map_err(StoreError::Unwritable)?;
+        let update = fields
+            .into_iter()
+            .fold(UpdateExpression::default(), |update, (name, value)| {
+                set(update, &format!("work.{name}"), value)
+            });
+        self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Records how many of the staged bytes a slice has transferred; the answer has those of all slices.
+    pub async fn set_transferred(
+        &self,
+        id: JobId,
+        slice: u32,
+        bytes: u64,
+    ) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default().set(&format!("work.moved.{slice}"), bytes)?;
+        self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Counts one more break of the download, which the API shows as `try`.
+    pub async fn count_try(&self, id: JobId) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default().add("try", 1)?;
+        self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Records how far the job is, for one of all callers in every `period`. Answers whether this was the caller, who is
+    /// then to write the line in the log. `job` is the record as it was a moment ago: its progress does not go back.
+    pub async fn report(
+        &self,
+        job: &Job,
+        progress: Progress,
+        period: Duration,
+    ) -> Result<bool, StoreError> {
+        let percent = progress.percent().max(job.progress.unwrap_or_default());
+        let now = clock::now_in_millis();
+        let then = now.saturating_sub(period.as_millis() as u64);
+        let update = UpdateExpression::default()
+            .set("progress", percent)?
+            .set("reported", now)?
+            .expect_at_most("reported", then)?;
+        match self.update_in(job.id, &State::OPEN, update).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Superseded(job)) if !job.state.is_final() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn update_in(
+        &self,
+        id: JobId,
+        states: &[State],
+        update: UpdateExpression,
+    ) -> Result<Job, StoreError> {
+        self.update(id, update.expect_state(states)).await
+    }
+
+    /// Updates the record under the update's condition, and gives it as it is then.
+    pub(super) async fn update(
+        &self,
+        id: JobId,
+        update: UpdateExpression,
+    ) -> Result<Job, StoreError> {
+        let mut attempts = CONFLICTS.start();
+        loop {
+            let answer = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(id)))
+                .update_expression(update.expression())
+                .condition_expression(&update.condition)
+                .set_expression_attribute_names(Some(update.names.clone()))
+                .set_expression_attribute_values(Some(update.values.clone()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .send()
+                .await;
+            let error = match answer {
+                Ok(answer) => return read(answer.attributes.unwrap_or_default()),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    return Err(superseded(id, refused.item().cloned()));
+                }
+                Some(UpdateItemError::TransactionConflictException(_))
+                    if attempts.again().await => {}
+                _ => return Err(Failure::of("dynamodb:UpdateItem")(error).into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The one way on which a job's state changes.
+
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError,
+    types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+};
+use serde_dynamo::to_item;
+
+use super::{
+    Item, Jobs, StoreError, superseded,
+    jobs::{UNFINISHED, unfinished},
+    transaction::Cancelled,
+    update::UpdateExpression,
+};
+use crate::{
+    aws::Failure,
+    job::{Job, JobId, State},
+};
+
+/// A new state for a job, with what is written together with it.
+pub(super) enum Transition<'a> {
+    /// The job comes into being, as `created`.
+    New(&'a Job),
+    To {
+        state: State,
+        /// For the job's user.
+        details: &'a str,
+        /// Other changes of the record.
+        also: UpdateExpression,
+        /// A change of the job's slot without which the state does not change.
+        slot: Option<TransactWriteItem>,
+    },
+}
+
+impl Jobs {
+    /// Changes a job's state, if the state before allows that ([`State::predecessors`]). Every change of any job's state
+    /// goes through here. Gives the job as it is then.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`] if the job is past that state; [`StoreError::NotHeld`] if the change of the slot is
+    /// refused.
+    pub(super) async fn transition(
+        &self,
+        id: JobId,
+        transition: Transition<'_>,
+    ) -> Result<Job, StoreError> {
+        match transition {
+            Transition::New(job) => self.put_new(job).await,
+            Transition::To {
+                state,
+                details,
+                also,
+                slot,
+            } => {
+                let update = also
+                    .set("state", state)?
+                    .set("details", details)?
+                    .expect_state(state.predecessors());
+                match slot {
+                    None => self.update(id, update).await,
+                    Some(slot) => self.update_with_slot(id, update, slot).await,
+                }
+            }
+        }
+    }
+
+    async fn put_new(&self, job: &Job) -> Result<Job, StoreError> {
+        let mut item: Item = to_item(job).map_err(StoreError::Unwritable)?;
+        item.insert(UNFINISHED.to_owned(), unfinished());
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(job.clone()),
+            Err(error) => match error.as_service_error() {
+                // Our own write, whose first answer was lost.
+                Some(PutItemError::ConditionalCheckFailedException(refused))
+                    if refused.item() == Some(&item) =>
+                {
+                    Ok(job.clone())
+                }
+                _ => Err(Failure::of("dynamodb:PutItem")(error).into()),
+            },
+        }
+    }
+
+    async fn update_with_slot(
+        &self,
+        id: JobId,
+        update: UpdateExpression,
+        slot: TransactWriteItem,
+    ) -> Result<Job, StoreError> {
+        let parts = vec![self.update_part(id, update), slot];
+        match self.transact(parts).await? {
+            Ok(()) => self.get(id).await,
+            Err(cancelled) if cancelled.failed(0) => Err(superseded(id, cancelled.item(0))),
+            Err(Cancelled(_)) => Err(StoreError::NotHeld(id)),
+        }
+    }
+}
