@@ -1,4 +1,4 @@
-//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`, `image`: no AWS,
+//! What the functions of the cloud uploader share. Pure rooms on the ground (`job`, `names`, `target`, `xml`: no AWS,
 //! no clock, no network), one room above them for each outside thing, and on top `workflow` and `function`: what the steps say
 //! to each other, and what all of them work with.
 
@@ -7,7 +7,6 @@ pub mod backoff;
 pub mod clock;
 pub mod dispatch;
 pub mod function;
-pub mod image;
 pub mod job;
 pub mod jobs;
 pub mod journal;
