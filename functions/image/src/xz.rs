@@ -158,11 +158,11 @@ pub struct Index {
 
 /// The place between two blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Edge {
+pub(crate) struct Edge {
     /// In the staged object.
-    staged: u64,
+    pub staged: u64,
     /// In the image.
-    image: u64,
+    pub image: u64,
     /// In the staged object too: between the two blocks' records in the index.
     record: u64,
 }
@@ -247,14 +247,14 @@ impl Index {
         self.check
     }
 
-    /// Where in the image each block ends.
-    pub(super) fn ends(&self) -> impl Iterator<Item = u64> {
-        self.edges[1..].iter().map(|edge| edge.image)
+    /// Where the first block starts, then where each block ends.
+    pub(crate) fn edges(&self) -> &[Edge] {
+        &self.edges
     }
 
     /// The run of these blocks: its bytes in the staged object, its bytes in the image, and what else its decoder
     /// needs.
-    pub(super) fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
+    pub(crate) fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
         let (from, to) = (self.edges[blocks.start], self.edges[blocks.end]);
         let run = Run {
             check: self.check,
@@ -348,7 +348,7 @@ fn u32_at(bytes: &[u8; 12], at: usize) -> u32 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use liblzma::stream::{Action, Status, Stream};
     use proptest::prelude::*;
@@ -465,7 +465,8 @@ pub(super) mod tests {
             (index.blocks(), index.image_len(), index.check()),
             (3, 28, Check::Crc32)
         );
-        assert_eq!(index.ends().collect::<Vec<_>>(), [11, 22, 28]);
+        let image = index.edges().iter().map(|edge| edge.image);
+        assert_eq!(image.collect::<Vec<_>>(), [0, 11, 22, 28]);
     }
 
     #[test]

@@ -5,19 +5,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use super::disk::SECTOR;
-
-/// How an AMI is to boot, in the words of `RegisterImage` (EC2 User Guide, "Instance launch behavior with Amazon EC2
-/// boot modes").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BootMode {
-    LegacyBios,
-    Uefi,
-    UefiPreferred,
-}
+use crate::SECTOR;
 
 /// The kind of a partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +59,7 @@ const GPT_EFI_SYSTEM: [u8; 16] = [
 ];
 
 impl Table {
-    /// Reads the table from the first bytes of a disk (see [`super::disk::HEAD_LEN`]).
+    /// Reads the table from the first bytes of a disk (see [`crate::HEAD_LEN`]).
     ///
     /// # Errors
     /// [`TableError`] for a GPT whose checksums or numbers do not hold, or which is made for another sector size.
@@ -116,16 +104,6 @@ impl Table {
                 ..none
             },
         })
-    }
-
-    /// How an x86_64 machine boots from this disk; of a disk with neither an EFI system partition nor boot code nothing
-    /// better is known than EC2's own default. (On arm64, EC2 knows UEFI only.)
-    pub fn boot_mode(&self) -> BootMode {
-        match (self.efi_system, self.boot_code) {
-            (true, true) => BootMode::UefiPreferred,
-            (true, false) => BootMode::Uefi,
-            (false, _) => BootMode::LegacyBios,
-        }
     }
 }
 
@@ -240,8 +218,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::disk::HEAD_LEN;
     use super::*;
+    use crate::HEAD_LEN;
     use proptest::prelude::*;
 
     const LINUX: [u8; 16] = [0xAF; 16];
@@ -298,7 +276,7 @@ mod tests {
         );
         let table = Table::read(&head).unwrap();
         assert_eq!(table.needs, 1 << 30);
-        assert_eq!(table.boot_mode(), BootMode::Uefi);
+        assert!(table.efi_system && !table.boot_code);
         assert_eq!(
             table.to_string(),
             "GPT, 2 partitions, with an EFI system partition"
@@ -306,11 +284,11 @@ mod tests {
 
         head[0] = 0xEB;
         let table = Table::read(&head).unwrap();
-        assert_eq!(table.boot_mode(), BootMode::UefiPreferred);
+        assert!(table.efi_system && table.boot_code);
         assert!(table.to_string().ends_with(", with BIOS boot code"));
 
         let table = Table::read(&gpt_disk(1 << 21, &[(LINUX, 2048, 4095)])).unwrap();
-        assert_eq!(table.boot_mode(), BootMode::LegacyBios);
+        assert!(!table.efi_system && !table.boot_code);
     }
 
     #[test]
@@ -364,7 +342,7 @@ mod tests {
         let table = Table::read(&mbr(&[(0x83, 8192, 100_000), (0xEF, 2048, 4096)])).unwrap();
         assert_eq!(table.scheme, Scheme::Mbr);
         assert_eq!(table.needs, 108_192 * 512);
-        assert_eq!(table.boot_mode(), BootMode::Uefi);
+        assert!(table.efi_system && !table.boot_code);
         assert_eq!(
             Table::read(&mbr(&[(0x83, u32::MAX, u32::MAX)]))
                 .unwrap()

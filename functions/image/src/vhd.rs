@@ -82,7 +82,7 @@ fn field<const N: usize>(footer: &[u8; FOOTER_LEN], at: usize) -> [u8; N] {
 
 /// A sound footer for a disk of this size.
 #[cfg(test)]
-pub(super) fn test_footer(disk_len: u64, kind: u32) -> [u8; FOOTER_LEN] {
+pub(crate) fn test_footer(disk_len: u64, kind: u32) -> [u8; FOOTER_LEN] {
     let mut footer = [0; FOOTER_LEN];
     footer[..8].copy_from_slice(COOKIE);
     footer[11] = 2;

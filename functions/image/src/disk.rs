@@ -1,23 +1,17 @@
 //! The disk as a whole: what its first bytes tell, and what its size must be.
 
-use super::{
+use crate::{
+    SECTOR,
     format::{Compression, FormatError, check_raw},
     partition::{Scheme, Table, TableError},
 };
 
-/// Bytes of a sector, the unit of a disk on EC2.
-pub const SECTOR: u64 = 512;
-
-/// How many bytes from the start of an image [`inspect`] wants to see: enough for every magic number and for a GPT,
-/// before which no partition starts. A shorter image is given whole.
-pub const HEAD_LEN: usize = 1 << 20;
-
 /// A disk that cannot become a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiskError {
-    #[error(transparent)]
+    #[error("{0}")]
     Format(#[from] FormatError),
-    #[error(transparent)]
+    #[error("{0}")]
     Table(#[from] TableError),
     #[error("the image is empty")]
     Empty,
@@ -29,10 +23,6 @@ pub enum DiskError {
         "the partition table speaks of {needs} bytes, the disk has only {bytes}: it is cut off; build the image again"
     )]
     Short { needs: u64, bytes: u64 },
-    #[error(
-        "the disk has {bytes} bytes, more than the {limit} that can be transferred; make it smaller"
-    )]
-    TooLarge { bytes: u64, limit: u64 },
 }
 
 /// Judges an image by its first bytes, and reads its partition table.

@@ -146,7 +146,7 @@ const FOREIGN: &[(usize, &[u8], FormatError)] = &[
     (0, b"PK\x03\x04", FormatError::Packed("zip")),
 ];
 
-/// Checks that the image which starts with `head` (see [`super::disk::HEAD_LEN`]) is not in a format other than raw.
+/// Checks that the image which starts with `head` (see [`crate::HEAD_LEN`]) is not in a format other than raw.
 /// Raw has no magic bytes: it is what is nothing else.
 ///
 /// # Errors

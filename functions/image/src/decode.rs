@@ -11,7 +11,7 @@ use async_compression::tokio::bufread::{GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::BufMut;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 
-use super::{disk::HEAD_LEN, format::Compression, xz::Frame};
+use crate::{HEAD_LEN, format::Compression, xz::Frame};
 
 /// Bytes that an xz decoder may use: what `xz -9`, its largest preset, needs is 65 MiB (xz(1)). (The zstd decoder has a
 /// limit of its own, a window of 128 MiB: what `zstd` itself decodes without being told to use more.)
@@ -27,19 +27,24 @@ pub enum DecodeError {
     #[error("the {compression} data is damaged or cut off ({reason}); build the image again")]
     Damaged {
         compression: Compression,
-        reason: io::Error,
+        /// In the decoder's words.
+        reason: String,
     },
     #[error(
         "decoding the xz data needs more than {} MiB of memory; compress it with a smaller dictionary (xz -9 is fine)",
         XZ_MEMORY >> 20
     )]
     Memory,
+    /// An error came before, after which decoders act as if the data had ended.
+    #[error("decoding has failed before")]
+    Failed,
 }
 
 /// Decodes a staged object, or a slice of it.
 pub struct Decoder<'a> {
     compression: Compression,
     image: Pin<Box<dyn AsyncRead + Send + 'a>>,
+    failed: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -65,7 +70,11 @@ impl<'a> Decoder<'a> {
                 Box::pin(decoder)
             }
         };
-        Self { compression, image }
+        Self {
+            compression,
+            image,
+            failed: false,
+        }
     }
 
     /// Decodes a run of xz blocks, and proves that there are as many as the frame says, of the sizes it says.
@@ -76,6 +85,7 @@ impl<'a> Decoder<'a> {
         Self {
             compression: Compression::Xz,
             image: Box::pin(XzDecoder::with_mem_limit(stream, XZ_MEMORY)),
+            failed: false,
         }
     }
 
@@ -83,15 +93,17 @@ impl<'a> Decoder<'a> {
     /// here, or when there is no room. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// [`DecodeError`]; nothing can be read after one.
+    /// [`DecodeError`]; after one, always [`DecodeError::Failed`].
     pub async fn read(&mut self, into: &mut impl BufMut) -> Result<usize, DecodeError> {
-        self.image
-            .read_buf(into)
-            .await
-            .map_err(|error| self.explain(error))
+        if self.failed {
+            return Err(DecodeError::Failed);
+        }
+        let read = self.image.read_buf(into).await;
+        self.failed = read.is_err();
+        read.map_err(|error| self.explain(error))
     }
 
-    /// The first bytes of the image, for [`super::disk::inspect`]: [`HEAD_LEN`] of them, or all if there are fewer.
+    /// The first bytes of the image, for [`crate::disk::inspect`]: [`HEAD_LEN`] of them, or all if there are fewer.
     /// Of the staged object only the first few are read, but the reader must not end before the object does.
     ///
     /// # Errors
@@ -114,7 +126,7 @@ impl<'a> Decoder<'a> {
                 Some(liblzma::stream::Error::MemLimit) => DecodeError::Memory,
                 _ => DecodeError::Damaged {
                     compression: self.compression,
-                    reason: plain(error),
+                    reason: plain(error).to_string(),
                 },
             },
         }
@@ -171,12 +183,12 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for Tagged<R> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::xz::{
+pub(crate) mod tests {
+    use super::*;
+    use crate::xz::{
         self, Check,
         tests::{any_blocks, bytes, encode, index},
     };
-    use super::*;
     use async_compression::tokio::bufread::{GzipEncoder, XzEncoder, ZstdEncoder};
     use proptest::prelude::*;
     use std::future::Future;
