@@ -1,21 +1,17 @@
-//! The AMI: registered from the snapshot, under the job's name.
+//! The AMI: registered from the snapshot, under the job's name, and deregistered again.
 
-use aws_sdk_ec2::{
-    Client,
-    types::{
-        ArchitectureValues, BlockDeviceMapping, BootModeValues, EbsBlockDevice, Filter, Image,
-        ImdsSupportValues, ResourceType, VolumeType,
-    },
+use aws_sdk_ec2::types::{
+    ArchitectureValues, BlockDeviceMapping, BootModeValues, EbsBlockDevice, Filter, Image,
+    ImdsSupportValues, ResourceType, VolumeType,
 };
 use cloudupload::{
     aws::{self, Failure},
-    image::partition::BootMode,
-    job::Job,
+    job::{AmiId, SnapshotId},
     names::Arch,
-    workflow::StepError,
+    target::BootMode,
 };
 
-use crate::tags;
+use crate::{Session, tags};
 
 /// Why there is no AMI.
 #[derive(Debug, thiserror::Error)]
@@ -25,41 +21,36 @@ pub enum AmiError {
          that image"
     )]
     NameTaken { name: String, image: String },
-    #[error(transparent)]
+    #[error("{0}")]
     Aws(#[from] Failure),
 }
 
-impl From<AmiError> for StepError {
-    fn from(error: AmiError) -> Self {
-        match error {
-            AmiError::Aws(failure) => failure.into(),
-            error => StepError::because(error),
-        }
-    }
-}
-
 /// The AMI of one job.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ami<'a> {
-    pub(crate) ec2: &'a Client,
-    pub(crate) job: &'a Job,
-    pub(crate) deployment: &'a str,
+    pub(crate) session: &'a Session<'a>,
 }
 
 /// The root device's name, as ec2uploadimg gave it.
 const ROOT: &str = "/dev/sda1";
 
+/// The one value that there is: with it, instances get enhanced networking by Intel's 82599 (EC2 API reference,
+/// RegisterImage, `SriovNetSupport`). Other publishers of Linux images set it.
+const SRIOV: &str = "simple";
+
 impl Ami<'_> {
     fn name(&self) -> String {
-        self.job.order.ec2.ami_name.to_string()
+        self.session.job.request.ec2.ami_name.to_string()
     }
 
-    /// The image that has the job's AMI name, if any does.
+    /// The image that has the job's AMI name, if any does. A disabled one keeps its name too.
     async fn namesake(&self) -> Result<Option<Image>, Failure> {
         let answer = self
+            .session
             .ec2
             .describe_images()
             .owners("self")
+            .include_disabled(true)
             .filters(Filter::builder().name("name").values(self.name()).build())
             .send()
             .await
@@ -68,7 +59,7 @@ impl Ami<'_> {
     }
 
     fn is_ours(&self, image: &Image) -> bool {
-        tags::are_of(image.tags(), self.job.id, self.deployment)
+        self.session.tag.is_in(image.tags())
     }
 
     /// Fails if the job's AMI name is taken, before a byte is moved.
@@ -86,51 +77,32 @@ impl Ami<'_> {
         }
     }
 
-    /// The id of the job's AMI, if it was registered.
-    pub async fn find(&self) -> Result<Option<String>, Failure> {
-        Ok(self
-            .namesake()
-            .await?
-            .filter(|image| self.is_ours(image))
-            .and_then(|image| image.image_id))
-    }
-
-    /// Tags the snapshot that the import made: neither ImportSnapshot nor RegisterImage does. Answers whether it is there.
-    pub async fn tag_snapshot(&self, snapshot: &str) -> Result<bool, Failure> {
-        let answer = self
-            .ec2
-            .create_tags()
-            .resources(snapshot)
-            .set_tags(Some(tags::of(self.job, self.deployment)))
-            .send()
-            .await
-            .map_err(Failure::of("ec2:CreateTags"));
-        aws::unless(&[NO_SNAPSHOT], answer).map(|tagged| tagged.is_some())
-    }
-
-    /// Registers the AMI and answers with its id. Registered twice, it is still one AMI: its name is unique in its
-    /// account and region, and its tags tell whose it is.
-    pub async fn register(&self, snapshot: &str, boot: BootMode) -> Result<String, AmiError> {
+    /// Registers the AMI. Idempotent: its name is unique in its account and region, and its tags tell whose it is.
+    pub async fn register(
+        &self,
+        snapshot: &SnapshotId,
+        boot: BootMode,
+    ) -> Result<AmiId, AmiError> {
+        let Session { job, tag, ec2, .. } = self.session;
         let root = BlockDeviceMapping::builder()
             .device_name(ROOT)
             .ebs(
                 EbsBlockDevice::builder()
-                    .snapshot_id(snapshot)
+                    .snapshot_id(snapshot.as_str())
                     .volume_type(VolumeType::Gp3)
                     .delete_on_termination(true)
                     .build(),
             )
             .build();
-        let order = &self.job.order;
-        let answer = self
-            .ec2
+        let request = &job.request;
+        let answer = ec2
             .register_image()
             .name(self.name())
             .description(tags::description(&format!(
                 "{} from {}/{}",
-                order.filename, order.project, order.package
+                request.filename, request.project, request.package
             )))
-            .architecture(match order.arch {
+            .architecture(match request.arch {
                 Arch::X86_64 => ArchitectureValues::X8664,
                 Arch::Aarch64 => ArchitectureValues::Arm64,
             })
@@ -141,14 +113,11 @@ impl Ami<'_> {
             })
             .virtualization_type("hvm")
             .ena_support(true)
+            .sriov_net_support(SRIOV)
             .imds_support(ImdsSupportValues::V20)
             .root_device_name(ROOT)
             .block_device_mappings(root)
-            .tag_specifications(tags::specification(
-                ResourceType::Image,
-                self.job,
-                self.deployment,
-            ))
+            .tag_specifications(tags::specification(ResourceType::Image, job, tag))
             .send()
             .await
             .map_err(Failure::of("ec2:RegisterImage"));
@@ -157,41 +126,38 @@ impl Ami<'_> {
                 match self.namesake().await? {
                     Some(image) if self.is_ours(&image) => image.image_id,
                     Some(image) => return Err(self.taken(image)),
-                    None => return Err(failure.into()),
+                    // DescribeImages lags: it may be ours, of a call whose answer was lost.
+                    None => {
+                        let transient = true;
+                        return Err(Failure { transient, ..failure }.into());
+                    }
                 }
             }
             answer => answer?.image_id,
         };
-        Ok(id.ok_or_else(|| Failure::odd("ec2:RegisterImage", "the answer has no image id"))?)
+        let id = id.unwrap_or_default();
+        let id = id.parse();
+        Ok(id.map_err(|bad| Failure::unexpected("ec2:RegisterImage", format!("{bad}")))?)
     }
 
-    /// Takes the AMI back. One that is not there is no error.
-    pub async fn deregister(&self, image: &str) -> Result<(), Failure> {
+    /// Deregisters the job's AMI. Idempotent.
+    pub async fn remove(&self) -> Result<(), Failure> {
+        let image = self.namesake().await?;
+        let Some(image) = image.filter(|image| self.is_ours(image)) else {
+            return Ok(());
+        };
         let answer = self
+            .session
             .ec2
             .deregister_image()
-            .image_id(image)
+            .set_image_id(image.image_id)
             .send()
             .await
             .map_err(Failure::of("ec2:DeregisterImage"));
-        aws::unless(
+        aws::ok_on_codes(
             &["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"],
             answer,
         )
         .map(drop)
     }
-
-    /// Deletes the snapshot, which has to have the job's tags. One that is not there is no error.
-    pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), Failure> {
-        let answer = self
-            .ec2
-            .delete_snapshot()
-            .snapshot_id(snapshot)
-            .send()
-            .await
-            .map_err(Failure::of("ec2:DeleteSnapshot"));
-        aws::unless(&[NO_SNAPSHOT], answer).map(drop)
-    }
 }
-
-const NO_SNAPSHOT: &str = "InvalidSnapshot.NotFound";

@@ -1,13 +1,17 @@
-//! What happens in the user's account: a session under the role that the job names, the bucket for disks on their way,
-//! the import task that makes a snapshot of one, and the AMI.
+//! What happens in the user's account: a session under the role that the job names, the ways of a disk into a snapshot
+//! (`route`), and the AMI that is registered from it. What is made stands beside what removes it again.
 
 mod ami;
-mod bucket;
-mod import;
+pub mod messages;
+mod policy;
+mod removal;
+pub mod route;
 mod session;
+mod snapshot;
 mod tags;
 
 pub use ami::{Ami, AmiError};
-pub use bucket::{Bucket, BucketError};
-pub use import::{Import, Status};
+pub use policy::Purpose;
+pub use removal::{Outcome, Removal};
 pub use session::{Session, SessionError};
+pub use tags::JobTag;

@@ -1,4 +1,6 @@
-//! Tags and descriptions on everything made in a user's account: whoever finds it can tell where it came from.
+//! Tags and descriptions on everything made in a user's account: its owner can tell where it came from.
+
+use std::fmt;
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use cloudupload::job::{Job, JobId};
@@ -6,54 +8,84 @@ use cloudupload::job::{Job, JobId};
 /// The tag that names the job, and by which its leftovers are found.
 pub(crate) const JOB: &str = "obs:job";
 
-/// Job numbers count up from 1 in every deployment, so that the tag has to name that too.
-pub(crate) fn job_value(job: JobId, deployment: &str) -> String {
-    format!("{deployment}/{}", job.execution_name())
+/// The value of the tag [`JOB`], `<deployment>/job-17`: jobs are counted from 1 in every deployment, so that it has to name
+/// that too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobTag {
+    deployment: String,
+    job: JobId,
 }
 
-/// Whether these are the tags of something made for this job.
-pub(crate) fn are_of(tags: &[Tag], job: JobId, deployment: &str) -> bool {
-    let value = job_value(job, deployment);
-    tags.iter()
-        .any(|tag| tag.key() == Some(JOB) && tag.value() == Some(&value))
+impl JobTag {
+    /// `deployment` is the unique part of the CloudFormation stack's id.
+    pub fn new(deployment: &str, job: JobId) -> Self {
+        Self {
+            deployment: deployment.to_owned(),
+            job,
+        }
+    }
+
+    /// Whether something with these tags was made for the job.
+    pub(crate) fn is_in(&self, tags: &[Tag]) -> bool {
+        let value = self.to_string();
+        tags.iter()
+            .any(|tag| tag.key() == Some(JOB) && tag.value() == Some(&value))
+    }
+
+    /// The token by which EC2 knows a call for this job again.
+    pub(crate) fn client_token(&self) -> String {
+        format!("{}-{}", self.deployment, self.job.execution_name())
+    }
 }
 
-pub(crate) fn of(job: &Job, deployment: &str) -> Vec<Tag> {
-    let order = &job.order;
+impl fmt::Display for JobTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.deployment, self.job.execution_name())
+    }
+}
+
+/// All tags of what is made for a job.
+pub(crate) fn all(job: &Job, tag: &JobTag) -> Vec<Tag> {
+    let request = &job.request;
     [
-        ("Name", order.ec2.ami_name.to_string()),
-        ("obs:project", order.project.to_string()),
-        ("obs:package", order.package.to_string()),
-        ("obs:repository", order.repository.to_string()),
-        ("obs:file", order.filename.to_string()),
-        (JOB, job_value(job.id, deployment)),
+        ("Name", request.ec2.ami_name.to_string()),
+        ("obs:project", request.project.to_string()),
+        ("obs:package", request.package.to_string()),
+        ("obs:repository", request.repository.to_string()),
+        ("obs:file", request.filename.to_string()),
+        (JOB, tag.to_string()),
     ]
     .into_iter()
-    .map(|(key, value)| Tag::builder().key(key).value(cut(value, TAG)).build())
+    .map(|(key, value)| {
+        Tag::builder()
+            .key(key)
+            .value(shortened(value, TAG_VALUE))
+            .build()
+    })
     .collect()
 }
 
-pub(crate) fn specification(what: ResourceType, job: &Job, deployment: &str) -> TagSpecification {
+pub(crate) fn specification(what: ResourceType, job: &Job, tag: &JobTag) -> TagSpecification {
     TagSpecification::builder()
         .resource_type(what)
-        .set_tags(Some(of(job, deployment)))
+        .set_tags(Some(all(job, tag)))
         .build()
 }
 
 /// Characters of a tag's value (EC2 user guide, "Tag restrictions").
-const TAG: usize = 256;
+const TAG_VALUE: usize = 256;
 
-/// Characters of a description. EC2 takes no others than ASCII ("Character sets beyond ASCII are not supported", as it
-/// answers), and documents 255 of them for its security groups; it documents nothing for images and snapshots.
+/// Characters of a description. EC2 takes ASCII only ("Character sets beyond ASCII are not supported", as it answers), and
+/// documents 255 characters for its security groups; it documents nothing for images and snapshots.
 const DESCRIPTION: usize = 255;
 
 /// A text that EC2 takes for a description.
 pub(crate) fn description(text: &str) -> String {
     let ascii = text.replace(|c: char| !(c.is_ascii_graphic() || c == ' '), "?");
-    cut(ascii, DESCRIPTION)
+    shortened(ascii, DESCRIPTION)
 }
 
-fn cut(text: String, length: usize) -> String {
+fn shortened(text: String, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => text[..end].to_owned(),
         None => text,
@@ -68,5 +100,17 @@ mod tests {
     fn a_description_is_short_ascii() {
         assert_eq!(description("ünïcode.raw from a/b"), "?n?code.raw from a/b");
         assert_eq!(description(&"x".repeat(300)), "x".repeat(255));
+    }
+
+    #[test]
+    fn the_tag_tells_deployments_apart() {
+        let job = JobId::new(17).unwrap();
+        let tag = JobTag::new("0a1b", job);
+        assert_eq!(tag.to_string(), "0a1b/job-17");
+        assert_eq!(tag.client_token(), "0a1b-job-17");
+        let tags = |value: &str| vec![Tag::builder().key(JOB).value(value).build()];
+        assert!(tag.is_in(&tags("0a1b/job-17")));
+        assert!(!tag.is_in(&tags("0a1c/job-17")));
+        assert!(!tag.is_in(&tags("0a1b/job-171")));
     }
 }

@@ -1,7 +1,7 @@
 //! What goes back to the caller.
 
 use cloudupload::{
-    aws::Failure, jobs::JobsError, names::BadName, obs::ObsError, target::BadTarget, xml,
+    aws::Failure, names::BadName, obs::ObsError, store::StoreError, target::BadTarget,
 };
 use lambda_http::{
     Body,
@@ -55,7 +55,7 @@ impl Problem {
             status, summary, ..
         } = self;
         let details = self.has_details.then(|| format!("{status} {summary}"));
-        xml::status(*status, summary, details.as_deref())
+        crate::xml::status(*status, summary, details.as_deref())
     }
 }
 
@@ -87,10 +87,10 @@ impl From<ObsError> for Problem {
     }
 }
 
-impl From<JobsError> for Problem {
-    fn from(error: JobsError) -> Self {
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
         match error {
-            JobsError::NoSuchJob(_) => Self::no_such_job(),
+            StoreError::NoSuchJob(_) => Self::no_such_job(),
             error => Self::of_status(500, error),
         }
     }

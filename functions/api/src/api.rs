@@ -8,17 +8,16 @@ use std::{
 };
 
 use cloudupload::{
-    aws::{self, Patience},
-    clock,
-    function::Tools,
-    job::{Job, JobId, Order},
-    jobs::{Jobs, JobsError},
+    aws::{self, CallBudget},
+    clock::Timestamp,
+    environment::Environment,
+    job::{Job, JobId, UploadRequest},
     journal::{Journal, Log},
-    machine::{Callbacks, UploadMachine},
-    obs::{Obs, Place},
+    machine::{TaskTokens, UploadMachine},
+    obs::{BuildPath, Obs},
     settings::{parsed, setting},
-    target::{Home, Partition},
-    xml,
+    store::{Jobs, StoreError},
+    target::{Partition, ServiceIdentity},
 };
 use lambda_http::{
     Body, Error,
@@ -32,7 +31,8 @@ use crate::{
     answer::{self, Answer, LIMIT, Problem, json_length},
     log::LogQuery,
     request::Request,
-    route::{Create, Route},
+    route::{Create, Operation},
+    xml,
 };
 
 /// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway developer
@@ -52,8 +52,8 @@ pub struct Api {
     pub journal: Journal,
     pub obs: Obs,
     pub machine: UploadMachine,
-    pub callbacks: Callbacks,
-    pub home: Home,
+    pub tokens: TaskTokens,
+    pub service: ServiceIdentity,
     pub first_job: JobId,
 }
 
@@ -102,11 +102,11 @@ fn log_problem(problem: &Problem) {
 
 impl Api {
     pub async fn from_env() -> Result<Self, Error> {
-        let Tools {
+        let Environment {
             config,
             jobs,
             journal,
-        } = Tools::from_env(Patience::Request).await?;
+        } = Environment::from_env(CallBudget::Request).await?;
         let region = setting("AWS_REGION")?;
         let states = aws_sdk_sfn::Client::new(&config);
         Ok(Self {
@@ -114,8 +114,8 @@ impl Api {
             journal,
             obs: Obs::new(&setting("OBS_URL")?)?,
             machine: UploadMachine::new(states.clone(), setting("UPLOAD_MACHINE_ARN")?),
-            callbacks: Callbacks::new(states),
-            home: Home {
+            tokens: TaskTokens::new(states),
+            service: ServiceIdentity {
                 account: parsed("SERVICE_ACCOUNT")?,
                 partition: Partition::of_region(&region),
             },
@@ -124,24 +124,24 @@ impl Api {
     }
 
     async fn handle(&self, request: &Request) -> Result<Answer, Problem> {
-        match Route::of(request, &self.home)? {
-            Route::Create(wanted) => self.create(*wanted).await,
-            Route::List(names) => self.list(&names).await,
-            Route::ListAll => self.list_all().await,
-            Route::Status(job) => Ok(Answer::Xml(xml::job(&self.jobs.get(job).await?))),
-            Route::Kill(job) => self.kill(job).await,
-            Route::Log(job, query) => self.log(job, query).await,
+        match Operation::of(request, &self.service)? {
+            Operation::Create(wanted) => self.create(*wanted).await,
+            Operation::List(names) => self.list(&names).await,
+            Operation::ListAll => self.list_all().await,
+            Operation::Status(job) => Ok(Answer::Xml(xml::job(&self.jobs.get(job).await?))),
+            Operation::Kill(job) => self.kill(job).await,
+            Operation::Log(job, query) => self.log(job, query).await,
         }
     }
 
     async fn create(&self, wanted: Create) -> Result<Answer, Problem> {
-        let place = Place {
+        let path = BuildPath {
             project: &wanted.project,
             repository: &wanted.repository,
             arch: wanted.arch,
             package: &wanted.package,
         };
-        let file = self.obs.find(place, wanted.filename.as_ref()).await?;
+        let file = self.obs.find(path, wanted.filename.as_ref()).await?;
         if file.size == 0 {
             return Err(Problem::bad("upload image is empty"));
         }
@@ -149,8 +149,8 @@ impl Api {
             Some(filename) => filename,
             None => file.filename.parse()?,
         };
-        let order = Order {
-            ec2: wanted.wish.of(&filename),
+        let request = UploadRequest {
+            ec2: wanted.params.of(&filename),
             user: wanted.user,
             target: wanted.target,
             project: wanted.project,
@@ -160,7 +160,7 @@ impl Api {
             filename,
             size: file.size,
         };
-        let job = self.jobs.create(order, self.first_job).await?;
+        let job = self.jobs.create(request, self.first_job).await?;
         if let Err(failure) = self.machine.start(job.id).await {
             return Err(self.give_up(&job, &failure).await);
         }
@@ -213,7 +213,7 @@ impl Api {
     /// what waits is told.
     async fn kill(&self, id: JobId) -> Result<Answer, Problem> {
         let job = match self.jobs.fail(id, Job::KILLED).await {
-            Err(JobsError::Moved(job)) => *job,
+            Err(StoreError::Superseded(job)) => *job,
             killed => {
                 let job = killed?;
                 self.journal.of(id).line("Killed.").await;
@@ -221,7 +221,7 @@ impl Api {
             }
         };
         if let Some(token) = &job.token
-            && let Err(failure) = self.callbacks.give_up(token).await
+            && let Err(failure) = self.tokens.fail(token).await
         {
             tracing::error!(job = %id, "the sweeper will have to end the wait: {failure}");
         }
@@ -250,17 +250,17 @@ impl Api {
 }
 
 /// Seconds after which CloudWatch Logs shows what was written last. It promises none.
-const SHOWN_WITHIN: u64 = 5;
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whether there is nothing to wait for: the job has its end in its log. What its clean-up may add comes with the next
 /// request.
 fn is_silent(job: &Job) -> bool {
     let ended = job.ended.unwrap_or(job.created);
-    job.state.is_final() && clock::now() > ended + SHOWN_WITHIN
+    job.state.is_final() && Timestamp::now() > ended + SHOWN_WITHIN
 }
 
 /// A job of a list. One whose record cannot be read is no reason to keep back the others: the function's log tells of it.
-fn readable<'a>(job: Result<&'a Job, &JobsError>) -> Option<&'a Job> {
+fn readable<'a>(job: Result<&'a Job, &StoreError>) -> Option<&'a Job> {
     job.inspect_err(|error| tracing::error!("left out of a list: {error}"))
         .ok()
 }

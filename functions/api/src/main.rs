@@ -6,6 +6,7 @@ mod log;
 mod query;
 mod request;
 mod route;
+mod xml;
 #[cfg(test)]
 mod wire_tests;
 

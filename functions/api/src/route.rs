@@ -4,7 +4,7 @@
 use cloudupload::{
     job::{Cloud, JobId},
     names::{Arch, FileName, Package, Project, Repository, User},
-    target::{Ec2Wish, Home},
+    target::{Ec2Params, ServiceIdentity},
 };
 use lambda_http::http::Method;
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// A request that makes sense.
 #[derive(Debug, PartialEq)]
-pub enum Route {
+pub enum Operation {
     Create(Box<Create>),
     /// The jobs asked for, in that order; a number that no job can have is `None`.
     List(Vec<Option<JobId>>),
@@ -37,15 +37,15 @@ pub struct Create {
     pub filename: Option<FileName>,
     pub user: User,
     pub target: Cloud,
-    pub wish: Ec2Wish,
+    pub params: Ec2Params,
 }
 
-impl Route {
-    pub fn of(request: &Request, home: &Home) -> Result<Self, Problem> {
+impl Operation {
+    pub fn of(request: &Request, service: &ServiceIdentity) -> Result<Self, Problem> {
         let path = request.path()?;
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         match (request.method.clone(), segments.as_slice()) {
-            (Method::POST, ["", "cloudupload"]) => create(request, home),
+            (Method::POST, ["", "cloudupload"]) => create(request, service),
             (Method::GET | Method::HEAD, ["", "cloudupload"]) => list(&request.query()?),
             (Method::GET | Method::HEAD | Method::POST, ["", "cloudupload", job]) => {
                 let parameters = request.parameters()?;
@@ -53,12 +53,12 @@ impl Route {
                     command(job, &parameters)
                 } else {
                     parameters.allow(&[], &[])?;
-                    Ok(Route::Status(job_id(job)?))
+                    Ok(Operation::Status(job_id(job)?))
                 }
             }
             (Method::GET | Method::HEAD | Method::POST, ["", "cloudupload", job, "_log"]) => {
                 let query = LogQuery::of(&request.parameters()?)?;
-                Ok(Route::Log(job_id(job)?, query))
+                Ok(Operation::Log(job_id(job)?, query))
             }
             (method, _) => Err(Problem::of_status(
                 400,
@@ -69,7 +69,7 @@ impl Route {
 }
 
 /// The body is JSON whatever its content type says: many clients call every POST a form.
-fn create(request: &Request, home: &Home) -> Result<Route, Problem> {
+fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Problem> {
     let parameters = request.query()?;
     parameters.allow(
         &[
@@ -83,7 +83,7 @@ fn create(request: &Request, home: &Home) -> Result<Route, Problem> {
         ],
         &[],
     )?;
-    Ok(Route::Create(Box::new(Create {
+    Ok(Operation::Create(Box::new(Create {
         project: parameters.required("project")?,
         repository: parameters.required("repository")?,
         arch: parameters.required("arch")?,
@@ -91,7 +91,7 @@ fn create(request: &Request, home: &Home) -> Result<Route, Problem> {
         filename: parameters.optional("filename")?,
         user: parameters.required("user")?,
         target: cloud(&parameters.required::<String>("target")?)?,
-        wish: Ec2Wish::from_json(&request.body, home)?,
+        params: Ec2Params::from_json(&request.body, service)?,
     })))
 }
 
@@ -104,23 +104,23 @@ fn cloud(target: &str) -> Result<Cloud, Problem> {
     }
 }
 
-fn list(parameters: &Parameters) -> Result<Route, Problem> {
+fn list(parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&[], &["name"])?;
     let names = parameters
         .all("name")
         .map(|name| Ok(known_as(digits(name)?)))
         .collect::<Result<Vec<_>, Problem>>()?;
     Ok(if names.is_empty() {
-        Route::ListAll
+        Operation::ListAll
     } else {
-        Route::List(names)
+        Operation::List(names)
     })
 }
 
-fn command(job: &str, parameters: &Parameters) -> Result<Route, Problem> {
+fn command(job: &str, parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&["cmd"], &[])?;
     match parameters.get("cmd").unwrap_or_default() {
-        "kill" => Ok(Route::Kill(job_id(job)?)),
+        "kill" => Ok(Operation::Kill(job_id(job)?)),
         command => Err(Problem::bad(format!("unknown command '{command}'"))),
     }
 }
@@ -158,18 +158,18 @@ mod tests {
     const BODY: &str =
         r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"id-1","region":"us-east-1"}"#;
 
-    fn sent(method: &str, target: &str, content_type: &str, body: &str) -> Result<Route, Problem> {
-        let home = Home {
+    fn sent(method: &str, target: &str, content_type: &str, body: &str) -> Result<Operation, Problem> {
+        let service = ServiceIdentity {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
         };
-        Route::of(
+        Operation::of(
             &request(method, target, content_type, body.as_bytes()),
-            &home,
+            &service,
         )
     }
 
-    fn route(method: &str, target: &str) -> Result<Route, Problem> {
+    fn route(method: &str, target: &str) -> Result<Operation, Problem> {
         sent(method, target, "", "")
     }
 
@@ -189,7 +189,7 @@ mod tests {
             ),
             (CREATE.replace('?', "/?"), "", None),
         ] {
-            let Route::Create(create) = sent("POST", &target, content_type, BODY).unwrap() else {
+            let Operation::Create(create) = sent("POST", &target, content_type, BODY).unwrap() else {
                 panic!("{target} is a create call");
             };
             assert_eq!(create.project.as_str(), "Cloud:Images");
@@ -267,13 +267,13 @@ mod tests {
 
     #[test]
     fn a_list_keeps_order_and_repetition() {
-        assert_eq!(route("GET", "/cloudupload"), Ok(Route::ListAll));
+        assert_eq!(route("GET", "/cloudupload"), Ok(Operation::ListAll));
         assert_eq!(
             route(
                 "GET",
                 "/cloudupload?name=9&name=1&name=9&name=0&name=01&name=2147483648&name=99999999999999999999"
             ),
-            Ok(Route::List(vec![
+            Ok(Operation::List(vec![
                 Some(id(9)),
                 Some(id(1)),
                 Some(id(9)),
@@ -300,8 +300,8 @@ mod tests {
     #[test]
     fn a_status_is_asked_for_by_get_and_by_post() {
         for method in ["GET", "HEAD", "POST"] {
-            assert_eq!(route(method, "/cloudupload/17"), Ok(Route::Status(id(17))));
-            assert_eq!(route(method, "/cloudupload/17/"), Ok(Route::Status(id(17))));
+            assert_eq!(route(method, "/cloudupload/17"), Ok(Operation::Status(id(17))));
+            assert_eq!(route(method, "/cloudupload/17/"), Ok(Operation::Status(id(17))));
         }
         for job in ["abc", "0", "017", "-1", "+1", "2147483648"] {
             assert_eq!(
@@ -324,12 +324,12 @@ mod tests {
     fn a_kill_comes_in_the_query_or_in_a_form() {
         assert_eq!(
             route("POST", "/cloudupload/17?cmd=kill"),
-            Ok(Route::Kill(id(17)))
+            Ok(Operation::Kill(id(17)))
         );
         let form = "application/x-www-form-urlencoded";
         assert_eq!(
             sent("POST", "/cloudupload/17", form, "cmd=kill"),
-            Ok(Route::Kill(id(17)))
+            Ok(Operation::Kill(id(17)))
         );
         assert_eq!(
             route("POST", "/cloudupload/abc?cmd=kill"),
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_log_is_asked_for_with_its_parameters() {
-        let Ok(Route::Log(job, query)) = route("GET", "/cloudupload/17/_log?nostream=1&start=0")
+        let Ok(Operation::Log(job, query)) = route("GET", "/cloudupload/17/_log?nostream=1&start=0")
         else {
             panic!("this is a request for a log");
         };

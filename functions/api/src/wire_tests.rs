@@ -11,11 +11,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use cloudupload::{
     job::JobId,
-    jobs::Jobs,
-    journal::Journal,
-    machine::{Callbacks, UploadMachine},
+        journal::Journal,
+    machine::{TaskTokens, UploadMachine},
     obs::Obs,
-    target::{Home, Partition},
+    store::Jobs,
+    target::{Partition, ServiceIdentity},
 };
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
 use serde_json::{Value, json};
@@ -83,8 +83,8 @@ impl World {
                 states.clone(),
                 "arn:aws:states:us-east-1:999999999999:stateMachine:upload".to_owned(),
             ),
-            callbacks: Callbacks::new(states),
-            home: Home {
+            tokens: TaskTokens::new(states),
+            service: ServiceIdentity {
                 account: "999999999999".parse().unwrap(),
                 partition: Partition::Aws,
             },

@@ -4,12 +4,14 @@
 use std::{borrow::Cow, io};
 
 use quick_xml::{
-    DeError, Writer,
+    Writer,
     events::{BytesStart, BytesText, Event},
 };
-use serde::Deserialize;
 
-use crate::job::{Cloud, Job};
+use cloudupload::{
+    clock::Timestamp,
+    job::{Cloud, Job},
+};
 
 /// A job's record, as the answer to a create, status or kill request.
 pub fn job(job: &Job) -> String {
@@ -29,15 +31,15 @@ pub fn status(code: u16, summary: &str, details: Option<&str>) -> String {
     })
 }
 
-/// `<directory>` whose one entry is a job's log: size in bytes, modification time in seconds since the epoch.
-pub fn log_directory(size: usize, mtime: u64) -> String {
+/// `<directory>` whose one entry is a job's log: its size in bytes, and when its last line was written.
+pub fn log_directory(size: usize, modified: Timestamp) -> String {
     document(|out| {
         out.create_element("directory")
             .write_inner_content(|out| {
                 out.create_element("entry")
                     .with_attribute(("name", "_log"))
                     .with_attribute(("size", size.to_string().as_str()))
-                    .with_attribute(("mtime", mtime.to_string().as_str()))
+                    .with_attribute(("mtime", modified.as_secs().to_string().as_str()))
                     .write_empty()
                     .map(drop)
             })
@@ -65,7 +67,7 @@ pub fn list_entry(job: &Job) -> String {
 const LIST: &str = "clouduploadjoblist";
 
 fn write_job(out: &mut Writer<Vec<u8>>, job: &Job) -> io::Result<()> {
-    let order = &job.order;
+    let request = &job.request;
     out.create_element("clouduploadjob")
         .with_attribute(("name", job.id.to_string().as_str()))
         .write_inner_content(|out| {
@@ -77,21 +79,21 @@ fn write_job(out: &mut Writer<Vec<u8>>, job: &Job) -> io::Result<()> {
                 job.progress.map(|percent| percent.to_string()),
             )?;
             optional_child(out, "try", job.tries.map(|tries| tries.to_string()))?;
-            child(out, "created", &job.created.to_string())?;
-            child(out, "user", order.user.as_str())?;
+            child(out, "created", &job.created.as_secs().to_string())?;
+            child(out, "user", request.user.as_str())?;
             child(
                 out,
                 "target",
-                match order.target {
+                match request.target {
                     Cloud::Ec2 => "ec2",
                 },
             )?;
-            child(out, "project", order.project.as_str())?;
-            child(out, "repository", order.repository.as_str())?;
-            child(out, "package", order.package.as_str())?;
-            child(out, "arch", order.arch.as_str())?;
-            child(out, "filename", order.filename.as_str())?;
-            child(out, "size", &order.size.to_string())
+            child(out, "project", request.project.as_str())?;
+            child(out, "repository", request.repository.as_str())?;
+            child(out, "package", request.package.as_str())?;
+            child(out, "arch", request.arch.as_str())?;
+            child(out, "filename", request.filename.as_str())?;
+            child(out, "size", &request.size.to_string())
         })
         .map(drop)
 }
@@ -158,10 +160,23 @@ fn text(written: io::Result<()>, out: Writer<Vec<u8>>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::job::{State, example};
+    use cloudupload::job::State;
+
+    fn example() -> Job {
+        let job = r#"{
+            "id": "1", "state": "created", "details": "waiting to receive image", "created": 1795445844,
+            "order": {
+                "user": "tom", "target": "ec2", "project": "Cloud:Images", "repository": "images",
+                "package": "leap-ec2", "arch": "x86_64", "filename": "leap-ec2.x86_64-15.6.raw.xz", "size": 23097940,
+                "ec2": {
+                    "role": "arn:aws:iam::123456789012:role/obs", "external_id": "id", "region": "us-east-1",
+                    "ami_name": "leap"
+                }
+            }
+        }"#;
+        serde_json::from_str(job).unwrap()
+    }
 
     /// As a real OBS backend answered.
     #[test]
@@ -273,7 +288,7 @@ mod tests {
     #[test]
     fn a_directory_is_written_as_obs_writes_it() {
         assert_eq!(
-            log_directory(116, 1795445851),
+            log_directory(116, Timestamp::from_secs(1795445851)),
             "<directory>\n  <entry name=\"_log\" size=\"116\" mtime=\"1795445851\" />\n</directory>\n"
         );
     }

@@ -254,7 +254,7 @@ fn superseded<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a Job> {
 fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> + 'a {
-    std::iter::successors(Some(error), |error| {
+    std::iter::successors(Some(error), |&error| {
         // The source of an I/O error is that of the error in it, not that error.
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn Error + 'static)),

@@ -1,45 +1,63 @@
-//! The one way on which every job ends: well, by an error, or by a kill.
+//! The one way on which every job ends: in success, by an error, or by a kill.
 
 use std::time::Duration;
 
+use account::Outcome;
 use cloudupload::{
-    clock,
+    clock::Timestamp,
     dispatch::Dispatcher,
-    function::Tools,
-    job::{self, Job, JobId, State},
-    jobs::JobsError,
+    environment::Environment,
+    function::{Function, StartError},
+    job::{AmiId, CleanUpNote, Job, JobId, State},
     journal::JobLog,
-    workflow::{Caught, Finish, Finished, StepError},
+    messages::{Caught, FinishInput, FinishOutput, StepEvent},
+    settings::setting,
+    step::StepError,
+    store::{Jobs, StoreError},
 };
-
 use tokio::time::Instant;
 
 use crate::{
-    clean_up::{CleanUp, Keep, Outcome},
+    clean_up::{CleanUp, Keep},
     took::Took,
 };
 
-pub struct Finishing {
-    pub tools: Tools,
-    pub clean_up: CleanUp,
-    pub dispatcher: Dispatcher,
+/// The time that a clean-up may take before it is put off: while AWS is in trouble, no job must keep its slot.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(150);
+
+pub struct Finish {
+    environment: Environment,
+    clean_up: CleanUp,
+    dispatcher: Dispatcher,
 }
 
-/// How long a clean-up may take before it is put off: while AWS is away, no job must keep its slot.
-const CLEAN_UP: Duration = Duration::from_secs(150);
+impl Function for Finish {
+    const NAME: &str = "finish";
+    type Event = StepEvent<FinishInput>;
+    type Answer = FinishOutput;
 
-impl Finishing {
-    /// Makes the job final, if it is not, cleans up after it, and hands its slot on. All of it may be done again, by the
-    /// workflow or by the sweeper, and is then done as far as it is left to do.
-    ///
-    /// # Errors
-    /// When AWS is in trouble: worth calling again.
-    pub async fn run(&self, Finish { job: id, error }: Finish) -> Result<Finished, StepError> {
-        let job = match self.tools.jobs.get(id).await {
-            // An execution that somebody started by hand. There is nothing of it but perhaps a slot.
-            Err(JobsError::NoSuchJob(_)) => {
+    fn from_env(environment: Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            clean_up: CleanUp {
+                config: environment.config.clone(),
+                jobs: environment.jobs.clone(),
+                staging: environment.staging()?,
+                deployment: setting("DEPLOYMENT")?,
+            },
+            dispatcher: Dispatcher::from_env(&environment)?,
+            environment,
+        })
+    }
+
+    /// Makes the job final, if it is not, cleans up after it, and hands its slot on. Idempotent: whatever is done already is
+    /// left alone.
+    async fn handle(&self, event: Self::Event, _: Instant) -> Result<FinishOutput, StepError> {
+        let id = event.job;
+        let job = match self.jobs().get(id).await {
+            // Somebody started this execution by hand. There is nothing of it but perhaps a slot.
+            Err(StoreError::NoSuchJob(_)) => {
                 self.hand_on(id).await?;
-                return Ok(Finished {
+                return Ok(FinishOutput {
                     job: id,
                     state: State::Failed,
                     killed: false,
@@ -47,30 +65,9 @@ impl Finishing {
             }
             job => job?,
         };
-        let log = self.tools.journal.of(id);
-        let until = Instant::now() + CLEAN_UP;
-        let (job, cleaned) = match (job.state.is_final(), &job.work.image) {
-            (true, _) => (job, None),
-            // Whatever went wrong since, the AMI is there, and nobody has to make it again.
-            (false, Some(image)) => {
-                // Whoever sees `succeeded` finds the AMI, its snapshot, the whole log, and nothing else.
-                let outcome = self.clean_up.run(&job, Keep::Ami, &log, until).await;
-                match self.succeed(&job, image, &log).await? {
-                    job if job.state == State::Succeeded => (job, Some(outcome)),
-                    killed => {
-                        log.line(format!("Removing {image} again.")).await;
-                        (killed, None)
-                    }
-                }
-            }
-            // Final before the clean-up, so that nothing that still runs makes anything new.
-            (false, None) => {
-                let error = error.unwrap_or_else(|| {
-                    Caught::because("the workflow came to its end without an AMI")
-                });
-                (self.fail(&job, &error, &log).await?, None)
-            }
-        };
+        let log = self.environment.log(id);
+        let until = Instant::now() + CLEAN_UP_TIMEOUT;
+        let (job, cleaned) = self.make_final(job, event.input.error, &log, until).await?;
         let outcome = match (cleaned, job.state) {
             (Some(outcome), _) => outcome,
             (None, State::Succeeded) => self.clean_up.run(&job, Keep::Ami, &log, until).await,
@@ -79,18 +76,53 @@ impl Finishing {
         self.hand_on(id).await?;
         self.note(job, outcome, &log).await
     }
+}
 
-    async fn succeed(&self, job: &Job, image: &str, log: &JobLog) -> Result<Job, StepError> {
-        log.line(format!("Created image: {image}")).await;
+impl Finish {
+    fn jobs(&self) -> &Jobs {
+        &self.environment.jobs
+    }
+
+    /// The final job, and what came of its clean-up if that had to be before.
+    async fn make_final(
+        &self,
+        job: Job,
+        error: Option<Caught>,
+        log: &JobLog,
+        until: Instant,
+    ) -> Result<(Job, Option<Outcome>), StepError> {
+        if job.state.is_final() {
+            return Ok((job, None));
+        }
+        let Some(ami) = job.artifacts.ami.clone() else {
+            // Final before the clean-up, so that nothing that still runs makes anything new.
+            let error = error.unwrap_or_else(|| {
+                Caught::because("the workflow came to its end without an AMI")
+            });
+            return Ok((self.fail(&job, &error, log).await?, None));
+        };
+        // Whatever went wrong since, the AMI is there, and nobody has to make it again. Whoever sees `succeeded` finds the
+        // AMI, its snapshot, the whole log, and nothing else.
+        let outcome = self.clean_up.run(&job, Keep::Ami, log, until).await;
+        let ended = self.succeed(&job, &ami, log).await?;
+        if ended.state == State::Succeeded {
+            return Ok((ended, Some(outcome)));
+        }
+        log.line(format!("Removing {ami} again.")).await;
+        Ok((ended, None))
+    }
+
+    async fn succeed(&self, job: &Job, ami: &AmiId, log: &JobLog) -> Result<Job, StepError> {
+        log.line(format!("Created image: {ami}")).await;
         log.line(took(job)).await;
-        final_either_way(self.tools.jobs.succeed(job.id, image).await)
+        final_either_way(self.jobs().succeed(job.id, ami.as_str()).await)
     }
 
     async fn fail(&self, job: &Job, error: &Caught, log: &JobLog) -> Result<Job, StepError> {
         let reason = error.reason();
         log.line(format!("Upload failed: {reason}")).await;
         log.line(took(job)).await;
-        final_either_way(self.tools.jobs.fail(job.id, &reason).await)
+        final_either_way(self.jobs().fail(job.id, &reason).await)
     }
 
     /// Gives back the job's slot, if it has one, and hands out what is free.
@@ -100,25 +132,25 @@ impl Finishing {
         Ok(())
     }
 
-    /// Writes down how the clean-up went, by which the sweeper knows whether there is to be another.
+    /// Records what came of the clean-up, by which the sweeper knows whether there has to be another.
     async fn note(
         &self,
         mut job: Job,
         outcome: Outcome,
         log: &JobLog,
-    ) -> Result<Finished, StepError> {
+    ) -> Result<FinishOutput, StepError> {
         let complete = outcome == Outcome::Clean;
-        job.cleaned = Some(job::CleanUp {
-            at: clock::now(),
+        job.cleaned = Some(CleanUpNote {
+            at: Timestamp::now(),
             complete,
         });
         if job.is_settled() && !complete {
             log.line("What could not be removed is left behind.").await;
         }
-        self.tools.jobs.set_cleaned(&job).await?;
+        self.jobs().set_cleaned(&job).await?;
         match outcome {
-            Outcome::Trouble => Err(StepError::Passing("not all is removed yet".to_owned())),
-            _ => Ok(Finished {
+            Outcome::Trouble => Err(StepError::Transient("not all is removed yet".to_owned())),
+            _ => Ok(FinishOutput {
                 job: job.id,
                 state: job.state,
                 killed: job.is_killed(),
@@ -128,15 +160,15 @@ impl Finishing {
 }
 
 /// The final job, whoever made it so.
-fn final_either_way(ended: Result<Job, JobsError>) -> Result<Job, StepError> {
+fn final_either_way(ended: Result<Job, StoreError>) -> Result<Job, StepError> {
     match ended {
-        Err(JobsError::Moved(job)) if job.state.is_final() => Ok(*job),
+        Err(StoreError::Superseded(job)) if job.state.is_final() => Ok(*job),
         ended => Ok(ended?),
     }
 }
 
 /// The last line of a log. Clients look for it.
 fn took(job: &Job) -> String {
-    let began = job.work.upload_began.unwrap_or(job.created);
-    format!("Upload took: {}", Took(clock::now().saturating_sub(began)))
+    let began = job.artifacts.upload_began.unwrap_or(job.created);
+    format!("Upload took: {}", Took(Timestamp::now().since(began)))
 }

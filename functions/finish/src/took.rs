@@ -1,11 +1,13 @@
-use std::fmt;
+//! How long an upload took, as OBS's uploader says it.
 
-/// Seconds, shown as hours, minutes and seconds.
-pub struct Took(pub u64);
+use std::{fmt, time::Duration};
+
+/// A time, shown as hours, minutes and seconds.
+pub struct Took(pub Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Took(seconds) = *self;
+        let seconds = self.0.as_secs();
         write!(
             f,
             "{:02}:{:02}:{:02}",
@@ -22,8 +24,9 @@ mod tests {
 
     #[test]
     fn hours_minutes_seconds() {
-        assert_eq!(Took(0).to_string(), "00:00:00");
-        assert_eq!(Took(3_725).to_string(), "01:02:05");
-        assert_eq!(Took(100 * 3600).to_string(), "100:00:00");
+        let shown = |seconds| Took(Duration::from_secs(seconds)).to_string();
+        assert_eq!(shown(0), "00:00:00");
+        assert_eq!(shown(3_725), "01:02:05");
+        assert_eq!(shown(100 * 3600), "100:00:00");
     }
 }

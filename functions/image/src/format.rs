@@ -40,6 +40,18 @@ impl Compression {
     }
 }
 
+impl Compression {
+    /// The name as it is written in records and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Xz => "xz",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -218,10 +230,15 @@ mod tests {
 
     #[test]
     fn compression_is_one_word_in_json() {
-        assert_eq!(
-            serde_json::to_string(&Compression::Plain).unwrap(),
-            r#""plain""#
-        );
+        for compression in [
+            Compression::Plain,
+            Compression::Xz,
+            Compression::Gzip,
+            Compression::Zstd,
+        ] {
+            let json = serde_json::to_value(compression).unwrap();
+            assert_eq!(json, compression.as_str());
+        }
         assert_eq!(
             serde_json::from_str::<Compression>(r#""zstd""#).unwrap(),
             Compression::Zstd

@@ -1,44 +1,34 @@
 //! What the staged file is, found out with a few small reads.
 
 use cloudupload::{
-    aws::{Failure, Retries},
-    image::{
-        decode::{DecodeError, Decoder},
-        disk::{self, DiskError},
-        format::Compression,
-        partition::Table,
-        plan::{self, Slice},
-        xz::{FOOTER_LEN, HEADER_LEN, Layout, Tail, XzError},
-    },
-    reporter::Count,
+    aws::Failure,
+    meter::Meter,
     staging::{StagedFile, Staging},
-    workflow::StepError,
+};
+use image::{
+    decode::{DecodeError, Decoder},
+    disk::{self, DiskError},
+    format::Compression,
+    partition::Table,
+    plan,
+    slice::Slice,
+    xz::{FOOTER_LEN, HEADER_LEN, Layout, Tail, XzError},
 };
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    #[error(transparent)]
+    #[error("{0}")]
     Aws(#[from] Failure),
-    #[error(transparent)]
+    #[error("{0}")]
     Decode(#[from] DecodeError),
-    #[error(transparent)]
+    #[error("{0}")]
     Disk(#[from] DiskError),
-    #[error(transparent)]
+    #[error("{0}")]
     Xz(#[from] XzError),
 }
 
-impl From<InspectError> for StepError {
-    fn from(error: InspectError) -> Self {
-        match error {
-            InspectError::Aws(failure) => failure.into(),
-            InspectError::Decode(error) => error.into(),
-            error => StepError::because(error),
-        }
-    }
-}
-
-/// What the file is, and how its transfer is cut.
+/// What the file is, and its slices.
 pub struct Findings {
     pub compression: Compression,
     pub table: Table,
@@ -54,7 +44,7 @@ pub async fn inspect(
 ) -> Result<Findings, InspectError> {
     let start = staging.read(file, 0..size.min(HEADER_LEN as u64)).await?;
     let compression = Compression::of(&start);
-    let stream = staging.stream(file.clone(), 0..size, Count::default(), Retries::default());
+    let stream = staging.stream(file.clone(), 0..size, &Meter::new());
     let head = Decoder::whole(compression, stream).head().await?;
     let table = disk::inspect(name, compression, &head)?;
     let slices = match compression {

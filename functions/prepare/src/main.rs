@@ -3,27 +3,7 @@
 mod inspect;
 mod prepare;
 
-use cloudupload::{
-    aws::{self, Patience},
-    function::{self, Tools},
-    settings::{parsed, setting},
-    slots::Slots,
-    staging::Staging,
-    workflow::Step,
-};
-use lambda_runtime::{Error, LambdaEvent, tracing};
-use prepare::Preparing;
-
 #[tokio::main]
-async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let tools = Tools::from_env(Patience::Step).await?;
-    let s3 = aws::s3(&tools.config);
-    let preparing = Preparing {
-        slots: Slots::new(tools.jobs.clone(), setting("SLOTS_TABLE")?),
-        staging: Staging::new(s3, setting("STAGING_BUCKET")?, parsed("SERVICE_ACCOUNT")?),
-        deployment: setting("DEPLOYMENT")?,
-        tools,
-    };
-    function::serve(async |event: LambdaEvent<Step>| preparing.run(event.payload.job).await).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    cloudupload::step::serve::<prepare::Prepare>().await
 }

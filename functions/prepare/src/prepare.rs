@@ -1,95 +1,124 @@
-//! Opens the way: a session in the user's account, a plan for the disk, an upload into the user's bucket.
+//! Validates the job and opens the target of its route.
 
 use std::collections::BTreeMap;
 
-use account::Session;
+use account::{Purpose, Session, messages::PrepareOutput, route::Bucket};
 use cloudupload::{
-    clock,
-    function::Tools,
-    image::partition::BootMode,
-    job::{Disk, JobId, Work},
+    environment::Environment,
+    function::StartError,
+    job::{Artifacts, DiskFacts, Job, JobId},
+    messages::JobAlone,
     names::Arch,
-    slots::Slots,
+    settings::setting,
     staging::{StagedFile, Staging},
-    workflow::{Prepared, StepError},
+    step::{Invocation, Step, StepError},
+    store::Slots,
+    target::BootMode,
 };
+use image::partition::Table;
 
-use crate::inspect::{Findings, inspect};
+use crate::inspect::inspect;
 
-pub struct Preparing {
-    pub tools: Tools,
-    pub slots: Slots,
-    pub staging: Staging,
-    pub deployment: String,
+pub struct Prepare {
+    slots: Slots,
+    staging: Staging,
+    deployment: String,
 }
 
-impl Preparing {
-    pub async fn run(&self, id: JobId) -> Result<Prepared, StepError> {
-        self.tools.while_open(id, self.prepare(id)).await
+impl Step for Prepare {
+    const NAME: &str = "prepare";
+    type Input = JobAlone;
+    type Output = PrepareOutput;
+
+    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            slots: Slots::new(environment.jobs.clone(), setting("SLOTS_TABLE")?),
+            staging: environment.staging()?,
+            deployment: setting("DEPLOYMENT")?,
+        })
     }
 
-    async fn prepare(&self, id: JobId) -> Result<Prepared, StepError> {
-        self.slots.begin(id, "uploading image").await?;
-        let jobs = &self.tools.jobs;
-        let job = self.tools.open_job(id).await?;
-        let log = self.tools.journal.of(id);
-        log.line(format!("Start uploading image {}.", job.order.filename))
-            .await;
+    async fn open(&self, _: &Environment, id: JobId) -> Result<Job, StepError> {
+        Ok(self.slots.begin(id, "uploading image").await?)
+    }
 
-        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        log.line("Successfully authenticated.").await;
-        if let Some(subnet) = &job.order.ec2.vpc_subnet_id {
-            log.line(format!(
-                "{subnet} is not used: no helper instance is started."
-            ))
+    async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<PrepareOutput, StepError> {
+        let Environment { config, jobs, .. } = invocation.environment;
+        let job = &invocation.job;
+        let request = &job.request;
+        invocation
+            .log(format!("Start uploading image {}.", request.filename))
             .await;
+        let session = Session::assume(config, job, &self.deployment, Purpose::Open).await?;
+        invocation.log("Successfully authenticated.").await;
+        if let Some(subnet) = &request.ec2.vpc_subnet_id {
+            let line = format!("{subnet} is not used: no helper instance is started.");
+            invocation.log(line).await;
         }
         session.ami().check_name().await?;
 
-        let file = StagedFile::of(&job)?;
-        let Findings {
-            compression,
-            table,
+        let file = StagedFile::of(job)?;
+        let name = request.filename.as_str();
+        let found = inspect(&self.staging, &file, name, request.size).await?;
+        let (compression, table, slices) = (found.compression, found.table, found.slices);
+        invocation
+            .log(format!(
+                "{compression} data in {} slices; {table}",
+                slices.len()
+            ))
+            .await;
+        let found = Artifacts {
+            disk_facts: Some(DiskFacts {
+                compression: compression.as_str().to_owned(),
+                boot: boot_mode(request.arch, &table),
+            }),
+            transferred: Some(BTreeMap::new()),
+            ..Artifacts::default()
+        };
+        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let slices = route.open(slices, found).await?;
+        Ok(PrepareOutput {
+            job: job.id,
             slices,
-        } = inspect(
-            &self.staging,
-            &file,
-            job.order.filename.as_str(),
-            job.order.size,
-        )
-        .await?;
-        let boot = match job.order.arch {
-            // EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes").
-            Arch::Aarch64 => BootMode::Uefi,
-            Arch::X86_64 => table.boot_mode(),
-        };
-        log.line(format!(
-            "{compression} data in {} slices; {table}",
-            slices.len()
-        ))
-        .await;
+        })
+    }
+}
 
-        let bucket = session.bucket();
-        if bucket.ensure().await? {
-            log.line(format!("Created bucket {}", bucket.name())).await;
+/// How a machine boots from the disk. EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes"). Of an x86_64 disk with
+/// neither an EFI system partition nor boot code, nothing better is known than EC2's own default.
+fn boot_mode(arch: Arch, table: &Table) -> BootMode {
+    match (arch, table.efi_system, table.boot_code) {
+        (Arch::Aarch64, ..) => BootMode::Uefi,
+        (Arch::X86_64, true, true) => BootMode::UefiPreferred,
+        (Arch::X86_64, true, false) => BootMode::Uefi,
+        (Arch::X86_64, false, _) => BootMode::LegacyBios,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::partition::Scheme;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_tells_how_it_boots() {
+        let table = |efi_system, boot_code| Table {
+            scheme: Scheme::Gpt,
+            partitions: 1,
+            efi_system,
+            boot_code,
+            needs: 0,
+        };
+        for (efi_system, boot_code, boot) in [
+            (true, true, BootMode::UefiPreferred),
+            (true, false, BootMode::Uefi),
+            (false, true, BootMode::LegacyBios),
+            (false, false, BootMode::LegacyBios),
+        ] {
+            let table = table(efi_system, boot_code);
+            assert_eq!(boot_mode(Arch::X86_64, &table), boot);
+            assert_eq!(boot_mode(Arch::Aarch64, &table), BootMode::Uefi);
         }
-        let news = Work {
-            disk_began: Some(clock::now()),
-            ..Work::default()
-        };
-        jobs.learn(id, &news).await?;
-        // Slices may go into the upload of an earlier run of this step already: that is the one that counts.
-        let upload = match &job.work.target_upload {
-            Some(upload) => upload.clone(),
-            None => bucket.disk().begin().await?.id().to_owned(),
-        };
-        let news = Work {
-            disk: Some(Disk { compression, boot }),
-            moved: Some(BTreeMap::new()),
-            target_upload: Some(upload),
-            ..Work::default()
-        };
-        jobs.learn_first(id, &news).await?;
-        Ok(Prepared { job: id, slices })
     }
 }

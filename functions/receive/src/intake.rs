@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use cloudupload::{
     aws::Failure,
-    job::Received,
+    job::Checkpoint,
     multipart::{Upload, Writer},
 };
 use sha2::{
@@ -26,9 +26,9 @@ pub struct Intake {
     hash: Sha256,
     /// What came after the last whole part.
     rest: BytesMut,
-    /// What OBS says of the file's version, so that two versions are never mixed.
+    /// The file's version, if OBS names one: two versions are never mixed.
     pub version: Option<String>,
-    /// Whether OBS was seen to send all of the file when it was asked for the rest.
+    /// Whether OBS has sent the whole file when it was asked for the rest.
     pub only_whole: bool,
 }
 
@@ -49,16 +49,16 @@ impl Intake {
         }
     }
 
-    /// Goes on where an earlier invocation stopped. `None` where its state cannot be read: then the file has to come
-    /// from the start.
-    pub fn resume(upload: Upload, size: u64, received: &Received) -> Option<Self> {
-        let state = hex::decode(&received.hash).ok()?;
+    /// Goes on where an earlier invocation stopped. `None` if its state cannot be read: then the file has to come from the
+    /// start.
+    pub fn resume(upload: Upload, size: u64, checkpoint: &Checkpoint) -> Option<Self> {
+        let state = hex::decode(&checkpoint.hash).ok()?;
         let state = SerializedState::<Sha256>::try_from(state.as_slice()).ok()?;
         Some(Self {
-            parts: received.parts,
-            whole: received.bytes,
+            parts: checkpoint.parts,
+            whole: checkpoint.bytes,
             hash: Sha256::deserialize(&state).ok()?,
-            version: received.version.clone(),
+            version: checkpoint.version.clone(),
             ..Self::new(upload, size)
         })
     }
@@ -101,9 +101,9 @@ impl Intake {
     }
 
     /// What another invocation needs to go on from the last whole part.
-    pub async fn pause(&mut self) -> Result<Received, Failure> {
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
         self.writer.flush().await?;
-        Ok(Received {
+        Ok(Checkpoint {
             upload: self.upload.id().to_owned(),
             bytes: self.whole,
             parts: self.parts,
@@ -112,7 +112,7 @@ impl Intake {
         })
     }
 
-    /// Puts away the rest, once the whole file came.
+    /// Writes the rest, once the whole file came.
     pub async fn close(&mut self) -> Result<(), Failure> {
         match self.rest.len() {
             0 => Ok(()),

@@ -1,40 +1,46 @@
 //! Registers the AMI.
 
-use account::Session;
+use account::{Purpose, Session};
 use cloudupload::{
-    clock,
-    function::Tools,
-    job::{JobId, Work},
-    workflow::{Step, StepError},
+    environment::Environment,
+    function::StartError,
+    job::{Artifacts, Intent, Unrecorded},
+    messages::{JobAlone, JobMessage},
+    settings::setting,
+    step::{Invocation, Step, StepError},
 };
 
-pub struct Registering {
-    pub tools: Tools,
-    pub deployment: String,
+pub struct Register {
+    deployment: String,
 }
 
-impl Registering {
-    pub async fn run(&self, id: JobId) -> Result<Step, StepError> {
-        self.tools.while_open(id, self.register(id)).await
+impl Step for Register {
+    const NAME: &str = "register";
+    type Input = JobAlone;
+    type Output = JobMessage;
+
+    fn from_env(_: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            deployment: setting("DEPLOYMENT")?,
+        })
     }
 
-    async fn register(&self, id: JobId) -> Result<Step, StepError> {
-        let job = self.tools.open_job(id).await?;
-        let (Some(snapshot), Some(disk)) = (&job.work.snapshot, &job.work.disk) else {
-            return Err(StepError::because("the record names no snapshot"));
+    async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<JobMessage, StepError> {
+        let Environment { config, jobs, .. } = invocation.environment;
+        let job = &invocation.job;
+        let (Some(snapshot), Some(disk)) = (&job.artifacts.snapshot, &job.artifacts.disk_facts)
+        else {
+            return Err(Unrecorded("snapshot").into());
         };
-        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        let news = Work {
-            register_began: job.work.register_began.or_else(|| Some(clock::now())),
-            ..Work::default()
+        let session = Session::assume(config, job, &self.deployment, Purpose::Register).await?;
+        let found = Artifacts::default();
+        jobs.intend(job.id, Intent::Register, &found).await?;
+        let ami = session.ami().register(snapshot, disk.boot).await?;
+        let update = Artifacts {
+            ami: Some(ami),
+            ..Artifacts::default()
         };
-        self.tools.jobs.learn(id, &news).await?;
-        let image = session.ami().register(snapshot, disk.boot).await?;
-        let news = Work {
-            image: Some(image),
-            ..Work::default()
-        };
-        self.tools.jobs.learn(id, &news).await?;
-        Ok(Step { job: id })
+        jobs.record(job.id, &update).await?;
+        Ok(JobMessage { job: job.id })
     }
 }

@@ -1,51 +1,43 @@
-//! Completes the disk in the user's bucket and starts its import.
+//! Seals the target of the job's route.
 
-use account::Session;
+use account::{
+    Purpose, Session,
+    route::{Bucket, FIRST_WAIT},
+};
 use cloudupload::{
-    clock,
-    function::Tools,
-    job::Work,
-    workflow::{FIRST_WAIT, Importing, Seal, StepError},
+    environment::Environment,
+    function::StartError,
+    messages::{PollOutput, SealInput},
+    settings::setting,
+    step::{Invocation, Step, StepError},
 };
 
-pub struct Sealing {
-    pub tools: Tools,
-    pub deployment: String,
+pub struct Seal {
+    deployment: String,
 }
 
-impl Sealing {
-    pub async fn run(&self, event: Seal) -> Result<Importing, StepError> {
-        self.tools.while_open(event.job, self.seal(event)).await
+impl Step for Seal {
+    const NAME: &str = "seal";
+    type Input = SealInput;
+    type Output = PollOutput;
+
+    fn from_env(_: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            deployment: setting("DEPLOYMENT")?,
+        })
     }
 
-    async fn seal(&self, Seal { job: id, slices }: Seal) -> Result<Importing, StepError> {
-        let job = self.tools.open_job(id).await?;
-        let session = Session::assume(&self.tools.config, &job, &self.deployment).await?;
-        let location = session.bucket().disk();
-        let disk = location
-            .clone()
-            .upload(job.target_upload()?)
-            .complete(Some(slices.iter().map(|slice| slice.bytes).sum()))
-            .await?;
-        let news = Work {
-            disk_size: Some(disk.size),
-            import_began: job.work.import_began.or_else(|| Some(clock::now())),
-            ..Work::default()
-        };
-        self.tools.jobs.learn(id, &news).await?;
-        let task = session.import().start(&location).await?;
-        let news = Work {
-            import_task: Some(task.clone()),
-            ..Work::default()
-        };
-        self.tools.jobs.learn(id, &news).await?;
-        self.tools
-            .journal
-            .of(id)
-            .line(format!("Importing a disk of {} bytes: {task}", disk.size))
-            .await;
-        Ok(Importing {
-            job: id,
+    async fn run(&self, invocation: &Invocation<'_, SealInput>) -> Result<PollOutput, StepError> {
+        let Environment { config, jobs, .. } = invocation.environment;
+        let job = &invocation.job;
+        let session = Session::assume(config, job, &self.deployment, Purpose::Seal).await?;
+        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let slices = &invocation.input.slices;
+        let bytes = slices.iter().map(|slice| slice.bytes).sum();
+        let line = route.seal(bytes).await?;
+        invocation.log(line).await;
+        Ok(PollOutput {
+            job: job.id,
             done: false,
             wait: FIRST_WAIT,
         })

@@ -1,47 +1,53 @@
 //! Puts a job in the queue for a slot.
 
 use cloudupload::{
-    clock,
+    clock::Timestamp,
     dispatch::Dispatcher,
-    function::Tools,
-    slots::{Holder, Place, Waiter},
-    workflow::{Step, StepError, WaitForSlot},
+    environment::Environment,
+    function::StartError,
+    messages::{JobMessage, SlotInput},
+    step::{Invocation, Step, StepError},
+    store::{Holder, Queued, Waiter},
 };
 
-pub struct Queueing {
-    pub tools: Tools,
-    pub dispatcher: Dispatcher,
+pub struct Slot {
+    dispatcher: Dispatcher,
 }
 
-impl Queueing {
-    pub async fn run(&self, event: WaitForSlot) -> Result<Step, StepError> {
-        let id = event.job;
-        self.tools.while_open(id, self.queue(event)).await?;
-        Ok(Step { job: id })
+impl Step for Slot {
+    const NAME: &str = "slot";
+    type Input = SlotInput;
+    type Output = JobMessage;
+
+    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            dispatcher: Dispatcher::from_env(environment)?,
+        })
     }
 
-    async fn queue(&self, event: WaitForSlot) -> Result<(), StepError> {
-        let job = self.tools.open_job(event.job).await?;
+    async fn run(&self, invocation: &Invocation<'_, SlotInput>) -> Result<JobMessage, StepError> {
+        let (job, input) = (&invocation.job, &invocation.input);
         let waiter = Waiter {
             job: job.id,
-            user: job.order.user,
-            execution: event.execution,
-            since: clock::now(),
+            user: job.request.user.clone(),
+            execution: input.execution.clone(),
+            since: Timestamp::now(),
         };
-        match self.dispatcher.slots.wait(&waiter, &event.token).await? {
+        match self.dispatcher.slots.wait(&waiter, &input.token).await? {
             // The step ran before, with another token.
-            Place::Held => self.dispatcher.tell(job.id).await?,
-            Place::Waiting => {
+            Queued::Held => self.dispatcher.tell(job.id).await?,
+            Queued::Waiting => {
                 let held = self.dispatcher.run().await?;
                 if !held.iter().any(|holder| holder.job == job.id) {
-                    let line = self.why_it_waits(&waiter, &held);
-                    self.tools.journal.of(job.id).line(line).await;
+                    invocation.log(self.why_it_waits(&waiter, &held)).await;
                 }
             }
         }
-        Ok(())
+        Ok(JobMessage { job: job.id })
     }
+}
 
+impl Slot {
     fn why_it_waits(&self, waiter: &Waiter, held: &[Holder]) -> String {
         let of_user = held.iter().filter(|holder| holder.user == waiter.user);
         match of_user.count() {

@@ -3,23 +3,26 @@
 use std::collections::BTreeSet;
 
 use cloudupload::{
-    clock,
+    clock::Timestamp,
     dispatch::Dispatcher,
+    environment::Environment,
+    function::{self, Function, StartError},
     job::{Job, JobId},
-    jobs::{Jobs, JobsError},
     machine::{Execution, UploadMachine},
-    slots::{Holder, SlotsError},
-    workflow::{Finish, StepError},
+    settings::setting,
+    step::StepError,
+    store::{Holder, Jobs, StoreError},
 };
 use lambda_runtime::tracing;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::verdict::{Verdict, is_stuck, verdict};
 
-pub struct Sweeping {
-    pub jobs: Jobs,
-    pub machine: UploadMachine,
-    pub dispatcher: Dispatcher,
+pub struct Sweep {
+    jobs: Jobs,
+    machine: UploadMachine,
+    dispatcher: Dispatcher,
 }
 
 /// What EventBridge sends: on the schedule, or of an execution that ended (Step Functions developer guide, "Automating
@@ -35,6 +38,16 @@ struct Detail {
     name: Option<String>,
 }
 
+impl function::Event for Event {
+    fn job(&self) -> Option<JobId> {
+        JobId::of_execution(self.detail.name.as_deref()?)
+    }
+
+    fn retries(&self) -> u32 {
+        0
+    }
+}
+
 /// What was done, by the numbers of the jobs.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
@@ -44,8 +57,21 @@ pub struct Swept {
     released: Vec<JobId>,
 }
 
-impl Sweeping {
-    pub async fn run(&self, event: Event) -> Result<Swept, StepError> {
+impl Function for Sweep {
+    const NAME: &str = "sweep";
+    type Event = Event;
+    type Answer = Swept;
+
+    fn from_env(environment: Environment) -> Result<Self, StartError> {
+        let states = aws_sdk_sfn::Client::new(&environment.config);
+        Ok(Self {
+            machine: UploadMachine::new(states, setting("UPLOAD_MACHINE_ARN")?),
+            dispatcher: Dispatcher::from_env(&environment)?,
+            jobs: environment.jobs,
+        })
+    }
+
+    async fn handle(&self, event: Event, _: Instant) -> Result<Swept, StepError> {
         let mut swept = Swept::default();
         match event.detail.name {
             Some(name) => {
@@ -61,10 +87,12 @@ impl Sweeping {
         }
         Ok(swept)
     }
+}
 
+impl Sweep {
     async fn job(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
         let job = match self.jobs.get(id).await {
-            Err(JobsError::NoSuchJob(_)) => return Ok(()),
+            Err(StoreError::NoSuchJob(_)) => return Ok(()),
             job => job?,
         };
         if job.is_settled() {
@@ -74,7 +102,7 @@ impl Sweeping {
         self.act(&job, execution, swept).await
     }
 
-    /// What fails for one job is no reason to leave out the others: the first trouble is told in the end.
+    /// A failure for one job does not keep back the others: the first one is told in the end.
     async fn everything(&self, swept: &mut Swept) -> Result<(), StepError> {
         let held = self.dispatcher.slots.held().await?;
         let queued = self.queued(&held).await?;
@@ -86,7 +114,7 @@ impl Sweeping {
         for job in unfinished.iter().filter_map(|id| found.get(id)) {
             trouble = trouble.and(match job {
                 Ok(job) => self.unfinished(job, &running, swept).await,
-                Err(unreadable) => Err(StepError::because(unreadable)),
+                Err(unreadable) => Err(StepError::Failed(unreadable.to_string())),
             });
         }
         for &id in running.iter().filter(|id| !found.contains_key(id)) {
@@ -95,7 +123,7 @@ impl Sweeping {
         for holder in &held {
             if let Some(Ok(job)) = found.get(&holder.job)
                 && running.contains(&job.id)
-                && is_stuck(job, holder, clock::now())
+                && is_stuck(job, holder, Timestamp::now())
             {
                 let reason = "the upload did not go on with its slot: ask for it again";
                 trouble = trouble.and(self.stop(job.id, reason, swept).await);
@@ -118,7 +146,7 @@ impl Sweeping {
     }
 
     /// The jobs that have a slot or wait for one.
-    async fn queued(&self, held: &[Holder]) -> Result<BTreeSet<JobId>, SlotsError> {
+    async fn queued(&self, held: &[Holder]) -> Result<BTreeSet<JobId>, StoreError> {
         let mut queued: BTreeSet<JobId> = held.iter().map(|holder| holder.job).collect();
         let mut from = None;
         loop {
@@ -150,19 +178,14 @@ impl Sweeping {
         execution: Execution,
         swept: &mut Swept,
     ) -> Result<(), StepError> {
-        let now = clock::now();
-        match verdict(job, execution, now) {
+        match verdict(job, execution, Timestamp::now()) {
             Verdict::Fine => {}
             Verdict::Wake(token) => {
-                self.dispatcher.callbacks.give_up(&token).await?;
+                self.dispatcher.tokens.fail(&token).await?;
                 swept.woken.push(job.id);
             }
             Verdict::Finish(error) => {
-                let finish = Finish {
-                    job: job.id,
-                    error: Some(error),
-                };
-                self.machine.start_finish(&finish, now).await?;
+                self.machine.start_finish(job.id, error).await?;
                 swept.finished.push(job.id);
             }
         }

@@ -1,10 +1,13 @@
 //! What is to be done about a job that is not settled.
 
+use std::time::Duration;
+
 use cloudupload::{
+    clock::Timestamp,
     job::{Job, LATE_WRITERS, State, TaskToken},
     machine::{Ending, Execution},
-    slots::Holder,
-    workflow::Caught,
+    messages::Caught,
+    store::Holder,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,17 +20,18 @@ pub enum Verdict {
     Finish(Caught),
 }
 
-/// Seconds that a create call may take from the record to the execution, with room: API Gateway gives up after 30 s. Its
+/// The time that a create call may take from the record to the execution, with room: API Gateway gives up after 30 s. Its
 /// caller was told of an error, and asks again.
-const STARTS_WITHIN: u64 = 120;
+const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
-/// Seconds that whoever made a job final may take to tell what waits, or to clean up.
-const FOLLOWS_WITHIN: u64 = 30;
+/// The time that whoever made a job final may take to tell what waits, or to clean up.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Seconds between clean-ups that could not remove everything: as long as it took until the last, between these.
-const AGAIN: (u64, u64) = (300, 6 * 3600);
+/// The time between clean-ups that could not remove everything: as long as it took until the last, between these.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
-pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
+pub fn verdict(job: &Job, execution: Execution, now: Timestamp) -> Verdict {
     if !job.state.is_final() {
         return match execution {
             Execution::Running => Verdict::Fine,
@@ -53,13 +57,13 @@ pub fn verdict(job: &Job, execution: Execution, now: u64) -> Verdict {
     }
 }
 
-/// Seconds within which a job that was granted a slot goes on: longer than the workflow waits for a function that is
+/// The time within which a job that was granted a slot goes on: longer than the workflow waits for a function that is
 /// throttled.
-const GOES_ON_WITHIN: u64 = 2 * 3600;
+const GOES_ON_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
 /// Whether a job that runs has a slot and will never use it, however often it is told: its execution waits for another
 /// token than the one in the record.
-pub fn is_stuck(job: &Job, holder: &Holder, now: u64) -> bool {
+pub fn is_stuck(job: &Job, holder: &Holder, now: Timestamp) -> bool {
     job.state == State::Scheduled && holder.begun.is_none() && now >= holder.since + GOES_ON_WITHIN
 }
 
@@ -67,22 +71,23 @@ fn finish(reason: &str) -> Verdict {
     Verdict::Finish(Caught::because(reason))
 }
 
-fn next_look(ended: u64, cleaned: u64, complete: bool) -> u64 {
+fn next_look(ended: Timestamp, cleaned: Timestamp, complete: bool) -> Timestamp {
     match complete {
         true => ended + LATE_WRITERS,
-        false => cleaned + cleaned.saturating_sub(ended).clamp(AGAIN.0, AGAIN.1),
+        false => cleaned + cleaned.since(ended).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUp};
+    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUpNote};
     use serde_json::json;
 
     use super::*;
 
-    const CREATED: u64 = 1_000_000;
-    const ENDED: u64 = CREATED + 500;
+    const CREATED: Timestamp = Timestamp::from_secs(1_000_000);
+    const ENDED: Timestamp = Timestamp::from_secs(1_000_500);
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn job(state: State) -> Job {
         let job = json!({
@@ -100,10 +105,10 @@ mod tests {
         serde_json::from_value(job).unwrap()
     }
 
-    fn ended(state: State, cleaned: Option<(u64, bool)>) -> Job {
+    fn ended(state: State, cleaned: Option<(Timestamp, bool)>) -> Job {
         Job {
             ended: Some(ENDED),
-            cleaned: cleaned.map(|(at, complete)| CleanUp { at, complete }),
+            cleaned: cleaned.map(|(at, complete)| CleanUpNote { at, complete }),
             ..job(state)
         }
     }
@@ -126,27 +131,27 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_finish(job: &Job, execution: Execution, now: u64) {
+    fn assert_finish(job: &Job, execution: Execution, now: Timestamp) {
         let verdict = verdict(job, execution, now);
         assert!(matches!(verdict, Verdict::Finish(_)), "{verdict:?}");
     }
 
     #[track_caller]
-    fn assert_fine(job: &Job, execution: Execution, now: u64) {
+    fn assert_fine(job: &Job, execution: Execution, now: Timestamp) {
         assert_eq!(verdict(job, execution, now), Verdict::Fine);
     }
 
     #[test]
     fn an_open_job_that_runs_is_left_alone() {
         for state in State::OPEN {
-            assert_fine(&job(state), Execution::Running, CREATED + 100_000);
+            assert_fine(&job(state), Execution::Running, CREATED + Duration::from_secs(100_000));
         }
     }
 
     #[test]
     fn an_open_job_that_was_never_started_is_finished_once_its_caller_has_given_up() {
         let job = job(State::Created);
-        assert_fine(&job, Execution::Missing, CREATED + STARTS_WITHIN - 1);
+        assert_fine(&job, Execution::Missing, CREATED + (STARTS_WITHIN - SECOND));
         assert_finish(&job, Execution::Missing, CREATED + STARTS_WITHIN);
     }
 
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_nobody_uses_is_stuck() {
-        let held = |begun: Option<u64>| -> Holder {
+        let held = |begun: Option<Timestamp>| -> Holder {
             serde_json::from_value(json!({
                 "job": 17, "user": "tom", "execution": "arn", "since": CREATED, "begun": begun,
             }))
@@ -193,7 +198,7 @@ mod tests {
         };
         let (job, late) = (job(State::Scheduled), CREATED + GOES_ON_WITHIN);
         assert!(is_stuck(&job, &held(None), late));
-        assert!(!is_stuck(&job, &held(None), late - 1));
+        assert!(!is_stuck(&job, &held(None), CREATED + (GOES_ON_WITHIN - SECOND)));
         assert!(!is_stuck(&job, &held(Some(CREATED)), late));
         assert!(!is_stuck(&ended(State::Failed, None), &held(None), late));
     }
@@ -202,10 +207,11 @@ mod tests {
     fn a_final_job_that_waits_is_woken() {
         let mut job = ended(State::Failed, None);
         let now = ENDED + FOLLOWS_WITHIN;
+        let before = ENDED + (FOLLOWS_WITHIN - SECOND);
         assert_fine(&job, Execution::Running, now);
         let token = TaskToken("AQC8".to_owned());
         job.token = Some(token.clone());
-        assert_fine(&job, Execution::Running, now - 1);
+        assert_fine(&job, Execution::Running, before);
         let woken = verdict(&job, Execution::Running, now);
         assert_eq!(woken, Verdict::Wake(token));
     }
@@ -215,7 +221,8 @@ mod tests {
         for state in State::FINAL {
             for execution in gone() {
                 let now = ENDED + FOLLOWS_WITHIN;
-                assert_fine(&ended(state, None), execution.clone(), now - 1);
+                let before = ENDED + (FOLLOWS_WITHIN - SECOND);
+                assert_fine(&ended(state, None), execution.clone(), before);
                 assert_finish(&ended(state, None), execution, now);
             }
         }
@@ -223,9 +230,9 @@ mod tests {
 
     #[test]
     fn a_failure_gets_its_second_look_when_nothing_of_it_can_still_run() {
-        let job = ended(State::Failed, Some((ENDED + 1, true)));
+        let job = ended(State::Failed, Some((ENDED + SECOND, true)));
         for execution in gone() {
-            assert_fine(&job, execution.clone(), ENDED + LATE_WRITERS - 1);
+            assert_fine(&job, execution.clone(), ENDED + (LATE_WRITERS - SECOND));
             assert_finish(&job, execution, ENDED + LATE_WRITERS);
         }
     }
@@ -234,18 +241,18 @@ mod tests {
     #[test]
     fn what_is_left_is_tried_again() {
         let mut looks = 0;
-        let mut at = ENDED + 1;
+        let mut at = ENDED + SECOND;
         loop {
             let job = ended(State::Failed, Some((at, false)));
             if job.is_settled() {
                 break;
             }
-            assert_fine(&job, over(Ending::Failed), at + AGAIN.0 - 1);
-            let next = at + (at - ENDED).clamp(AGAIN.0, AGAIN.1);
+            assert_fine(&job, over(Ending::Failed), at + (SHORTEST_PAUSE - SECOND));
+            let next = at + at.since(ENDED).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             assert_finish(&job, over(Ending::Failed), next);
             (at, looks) = (next, looks + 1);
         }
-        assert!(at - ENDED >= CLEAN_UP_BUDGET);
+        assert!(at.since(ENDED) >= CLEAN_UP_BUDGET);
         assert!((5..20).contains(&looks), "{looks} looks");
     }
 }

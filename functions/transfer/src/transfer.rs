@@ -1,128 +1,109 @@
-//! Moves one slice: ranged read, decoder, parts.
+//! Transfers one slice: ranged read, decoder, the route's writer.
 
-use account::Session;
-use cloudupload::{
-    aws::Retries,
-    function::Tools,
-    image::{
-        cut::Parts,
-        decode::Decoder,
-        format::Compression,
-        plan::{Coding, Slice},
-    },
-    job::{Job, Progress},
-    multipart::Writer,
-    reporter::{Count, Meter, PERIOD},
-    staging::{StagedFile, Staging},
-    workflow::{StepError, Transfer, Transferred},
+use std::time::Duration;
+
+use account::{
+    Purpose, Session,
+    messages::TransferInput,
+    route::Bucket,
 };
-use tokio::time::{Instant, timeout_at};
+use cloudupload::{
+    environment::Environment,
+    function::StartError,
+    job::Progress,
+    messages::TransferOutput,
+    settings::setting,
+    staging::{StagedFile, Staging},
+    step::{Invocation, REPORT_PERIOD, Step, StepError},
+};
+use image::{
+    decode::Decoder,
+    format::Compression,
+    slice::{Coding, Slice, SliceReader},
+};
+use tokio::time::timeout_at;
 
-pub struct Transferring {
-    pub tools: Tools,
-    pub staging: Staging,
-    pub deployment: String,
+/// Left of the function's time when it gives up, to say so.
+const RESERVE: Duration = Duration::from_secs(30);
+
+pub struct Transfer {
+    staging: Staging,
+    deployment: String,
 }
 
-impl Transferring {
-    /// Moves the slice, and gives up at `stop`.
-    pub async fn run(
-        &self,
-        Transfer { job: id, slice }: Transfer,
-        stop: Instant,
-    ) -> Result<Transferred, StepError> {
-        let job = self.tools.open_job(id).await?;
-        let (count, retries) = (Count::default(), Retries::default());
-        let moved = job.work.moved.as_ref();
-        let mut meter = Meter::new(
-            retries.clone(),
-            moved.map_or(0, |moved| moved.values().sum()),
-        );
-        let report = async || self.report(&job, slice.index, &count, &mut meter).await;
-        let work = async {
-            let work = self.transfer(&job, &slice, &count, &retries);
-            let done = timeout_at(stop, work).await;
-            done.unwrap_or_else(|_| Err(out_of_time(&slice)))
-        };
-        let bytes = self.tools.reporting(id, work, report).await?;
-        self.tools
-            .jobs
-            .set_moved(id, slice.index, count.get())
-            .await?;
-        Ok(Transferred { bytes })
+impl Step for Transfer {
+    const NAME: &str = "transfer";
+    type Input = TransferInput;
+    type Output = TransferOutput;
+
+    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            staging: environment.staging()?,
+            deployment: setting("DEPLOYMENT")?,
+        })
     }
 
-    async fn transfer(
+    async fn run(
         &self,
-        job: &Job,
-        slice: &Slice,
-        count: &Count,
-        retries: &Retries,
-    ) -> Result<u64, StepError> {
-        let file = StagedFile::of(job)?;
-        let stream = self.staging.stream(
-            file.clone(),
-            slice.staged.clone(),
-            count.clone(),
-            retries.clone(),
-        );
-        let decoder = match &slice.coding {
-            Coding::Whole(compression) => Decoder::whole(*compression, stream),
-            Coding::XzRun(run) => {
-                let records = self.staging.read(&file, run.records.clone()).await?;
-                Decoder::run(run.frame(&records).map_err(StepError::because)?, stream)
-            }
-        };
-        let mut parts = Parts::new(slice, decoder);
-
-        let session = Session::assume(&self.tools.config, job, &self.deployment).await?;
-        let disk = session.bucket_counting(retries).disk();
-        let mut writer = Writer::new(disk.upload(job.target_upload()?));
-        let mut bytes = 0;
-        while let Some(part) = parts.next().await? {
-            bytes += part.body.len() as u64;
-            writer.put(part.number.into(), part.body).await?;
-            // Decompressing may find all of its input there for minutes, and would keep the reports waiting.
-            tokio::task::yield_now().await;
-        }
-        writer.flush().await?;
-        if parts.disk().is_some_and(|disk| disk.vhd) {
-            let line = "The image is a fixed VHD: its footer stays behind";
-            self.tools.journal.of(job.id).line(line).await;
-        }
-        Ok(bytes)
+        invocation: &Invocation<'_, TransferInput>,
+    ) -> Result<TransferOutput, StepError> {
+        let (job, meter) = (&invocation.job, &invocation.meter);
+        meter.begin(job.artifacts.transferred_bytes());
+        let slice = &invocation.input.slice.slice;
+        let work = timeout_at(invocation.deadline - RESERVE, self.transfer(invocation));
+        let bytes = work.await.unwrap_or_else(|_| Err(out_of_time(slice)))?;
+        let jobs = &invocation.environment.jobs;
+        jobs.set_transferred(job.id, slice.index, meter.get())
+            .await?;
+        Ok(TransferOutput { bytes })
     }
 
     /// Says how far the transfer is, all slices together. One of the slices at work writes the line.
-    async fn report(
-        &self,
-        job: &Job,
-        slice: u32,
-        count: &Count,
-        meter: &mut Meter,
-    ) -> Result<(), StepError> {
-        let jobs = &self.tools.jobs;
-        let now = jobs.set_moved(job.id, slice, count.get()).await?;
-        let moved = now.work.moved.as_ref();
-        let (bytes, of) = (
-            moved.map_or(0, |moved| moved.values().sum()),
-            job.order.size,
-        );
+    async fn report(&self, invocation: &Invocation<'_, TransferInput>) -> Result<(), StepError> {
+        let (jobs, id) = (&invocation.environment.jobs, invocation.job.id);
+        let (slice, meter) = (&invocation.input.slice.slice, &invocation.meter);
+        let job = jobs.set_transferred(id, slice.index, meter.get()).await?;
+        let (bytes, of) = (job.artifacts.transferred_bytes(), job.request.size);
         let reading = meter.read(bytes, of);
-        let progress = Progress::Transferred { bytes, of };
-        if jobs.report(&now, progress, PERIOD).await? {
-            self.tools
-                .journal
-                .of(job.id)
-                .line(format!("Transferred {reading}"))
-                .await;
+        let progress = Progress::Transferring { bytes, of };
+        if jobs.report(&job, progress, REPORT_PERIOD).await? {
+            invocation.log(format!("Transferred {reading}")).await;
         }
         Ok(())
     }
 }
 
-/// What to say of a slice that a function's time is too short for. What only one stream can decompress takes as long the
-/// next time.
+impl Transfer {
+    async fn transfer(&self, invocation: &Invocation<'_, TransferInput>) -> Result<u64, StepError> {
+        let (job, meter) = (&invocation.job, &invocation.meter);
+        let placed = &invocation.input.slice;
+        let Environment { config, jobs, .. } = invocation.environment;
+        let file = StagedFile::of(job)?;
+        let staged = placed.slice.staged.clone();
+        let stream = self.staging.stream(file.clone(), staged, meter);
+        let decoder = match &placed.slice.coding {
+            Coding::Whole(compression) => Decoder::whole(*compression, stream),
+            Coding::XzRun(run) => {
+                let records = self.staging.read(&file, run.records.clone()).await?;
+                Decoder::run(run.frame(&records)?, stream)
+            }
+        };
+        let mut slice = SliceReader::new(&placed.slice, decoder);
+
+        let session = Session::assume(config, job, &self.deployment, Purpose::Write).await?;
+        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let writer = route.writer(placed.parts, &meter.retries)?;
+        let bytes = writer.write(&mut slice).await?;
+        if slice.disk().is_some_and(|disk| disk.vhd) {
+            let line = "The image is a fixed VHD: its footer stays behind";
+            invocation.log(line).await;
+        }
+        Ok(bytes)
+    }
+}
+
+/// The error of a slice for which a function's time is too short. Data that only one decoder can read takes as long the next
+/// time.
 fn out_of_time(slice: &Slice) -> StepError {
     match &slice.coding {
         Coding::Whole(compression) if *compression != Compression::Plain => {
@@ -131,7 +112,7 @@ fn out_of_time(slice: &Slice) -> StepError {
                  compress the image with \"xz -T0\", whose blocks are decompressed side by side"
             ))
         }
-        _ => StepError::Passing(format!(
+        _ => StepError::Transient(format!(
             "slice {} took longer than a function may run",
             slice.index
         )),

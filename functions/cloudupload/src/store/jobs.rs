@@ -268,37 +268,29 @@ impl Jobs {
         self.update_in(id, &State::OPEN, update).await
     }
 
-    /// Records that something of this kind is about to be made. The first time counts, whatever runs twice.
-    pub async fn intend(&self, id: JobId, intent: Intent) -> Result<Job, StoreError> {
+    /// Records that something of this kind is about to be made, and what the step has found out by then. The time of the
+    /// first intent stays, however many times the step runs.
+    pub async fn intend(
+        &self,
+        id: JobId,
+        intent: Intent,
+        found: &Artifacts,
+    ) -> Result<Job, StoreError> {
         let field = format!("work.{}", intent.field());
-        let update = UpdateExpression::default().set_once(&field, Timestamp::now())?;
+        let update = setting_fields(found, UpdateExpression::set_attribute)?
+            .set_once(&field, Timestamp::now())?;
         self.update_in(id, &State::OPEN, update).await
     }
 
     /// Records what a step found or made; what is `None` in the update stays as it is.
     pub async fn record(&self, id: JobId, update: &Artifacts) -> Result<Job, StoreError> {
-        self.write_artifacts(id, update, UpdateExpression::set_attribute)
-            .await
+        let update = setting_fields(update, UpdateExpression::set_attribute)?;
+        self.update_in(id, &State::OPEN, update).await
     }
 
     /// Records what a step made first. What an earlier run of the step has recorded stays.
     pub async fn record_once(&self, id: JobId, update: &Artifacts) -> Result<Job, StoreError> {
-        self.write_artifacts(id, update, UpdateExpression::set_attribute_once)
-            .await
-    }
-
-    async fn write_artifacts(
-        &self,
-        id: JobId,
-        update: &Artifacts,
-        set: fn(UpdateExpression, &str, AttributeValue) -> UpdateExpression,
-    ) -> Result<Job, StoreError> {
-        let fields: Item = to_item(update).map_err(StoreError::Unwritable)?;
-        let update = fields
-            .into_iter()
-            .fold(UpdateExpression::default(), |update, (name, value)| {
-                set(update, &format!("work.{name}"), value)
-            });
+        let update = setting_fields(update, UpdateExpression::set_attribute_once)?;
         self.update_in(id, &State::OPEN, update).await
     }
 
@@ -387,4 +379,16 @@ impl Jobs {
             }
         }
     }
+}
+
+/// Sets the fields of the record that are set in `artifacts`.
+fn setting_fields(
+    artifacts: &Artifacts,
+    set: fn(UpdateExpression, &str, AttributeValue) -> UpdateExpression,
+) -> Result<UpdateExpression, StoreError> {
+    let fields: Item = to_item(artifacts).map_err(StoreError::Unwritable)?;
+    let update = UpdateExpression::default();
+    Ok(fields.into_iter().fold(update, |update, (name, value)| {
+        set(update, &format!("work.{name}"), value)
+    }))
 }

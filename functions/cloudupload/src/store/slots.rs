@@ -289,11 +289,11 @@ impl Slots {
             state: State::Uploading,
             details,
             also: UpdateExpression::default().set_once("work.upload_began", now)?,
-            slot: Some(
+            slot: Some(Box::new(
                 TransactWriteItem::builder()
                     .update(built(begun.build()))
                     .build(),
-            ),
+            )),
         };
         self.jobs.transition(id, transition).await
     }

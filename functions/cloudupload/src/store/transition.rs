@@ -28,7 +28,7 @@ pub(super) enum Transition<'a> {
         /// Other changes of the record.
         also: UpdateExpression,
         /// A change of the job's slot without which the state does not change.
-        slot: Option<TransactWriteItem>,
+        slot: Option<Box<TransactWriteItem>>,
     },
 }
 
@@ -58,7 +58,7 @@ impl Jobs {
                     .expect_state(state.predecessors());
                 match slot {
                     None => self.update(id, update).await,
-                    Some(slot) => self.update_with_slot(id, update, slot).await,
+                    Some(slot) => self.update_with_slot(id, update, *slot).await,
                 }
             }
         }

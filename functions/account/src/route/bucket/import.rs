@@ -1,30 +1,25 @@
 //! The import task: EC2 reads the disk in the bucket and makes a snapshot of it.
 
-use aws_sdk_ec2::{
-    Client,
-    types::{ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket},
-};
+use aws_sdk_ec2::types::{ImportSnapshotTask, ResourceType, SnapshotDiskContainer, UserBucket};
 use cloudupload::{
     aws::{self, Failure},
-    job::Job,
+    job::{ImportTaskId, SnapshotId},
     multipart::Location,
 };
 
-use crate::tags;
-
-/// The role under which VM Import reads the bucket. `infra/user-account.yaml` makes it.
-pub(crate) const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
+use super::SERVICE_ROLE;
+use crate::{Session, tags};
 
 /// How an import task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(super) enum Status {
     /// At work, with the percent done and EC2's words for what it does.
     Active {
         percent: u8,
         message: String,
     },
     Completed {
-        snapshot: String,
+        snapshot: SnapshotId,
     },
     /// It will make no snapshot, for the reason that EC2 gives.
     Over {
@@ -35,27 +30,20 @@ pub enum Status {
 
 /// The import tasks of one job.
 #[derive(Clone, Debug)]
-pub struct Import<'a> {
-    pub(crate) ec2: &'a Client,
-    pub(crate) job: &'a Job,
-    pub(crate) deployment: &'a str,
+pub(super) struct Import<'a> {
+    pub(super) session: &'a Session<'a>,
 }
 
 impl Import<'_> {
-    /// Starts the import of the job's disk, and answers with the task's id. Started twice, it is still one task: the
-    /// client token sees to it.
-    pub async fn start(&self, disk: &Location) -> Result<String, Failure> {
-        let answer = self
-            .ec2
+    /// Starts the import of the job's disk, and answers with the task's id. Idempotent, by the client token.
+    pub(super) async fn start(&self, disk: &Location) -> Result<ImportTaskId, Failure> {
+        let Session { job, tag, ec2, .. } = self.session;
+        let answer = ec2
             .import_snapshot()
-            .client_token(format!(
-                "{}-{}",
-                self.deployment,
-                self.job.id.execution_name()
-            ))
+            .client_token(tag.client_token())
             .description(tags::description(&format!(
                 "{} of OBS job {}",
-                self.job.order.filename, self.job.id
+                job.request.filename, job.id
             )))
             .role_name(SERVICE_ROLE)
             .disk_container(
@@ -71,37 +59,39 @@ impl Import<'_> {
             )
             .tag_specifications(tags::specification(
                 ResourceType::ImportSnapshotTask,
-                self.job,
-                self.deployment,
+                job,
+                tag,
             ))
             .send()
             .await
             .map_err(Failure::of("ec2:ImportSnapshot"))?;
-        answer
-            .import_task_id
-            .ok_or_else(|| Failure::odd("ec2:ImportSnapshot", "the answer has no task id"))
+        let task = answer.import_task_id.unwrap_or_default();
+        task.parse()
+            .map_err(|bad| Failure::unexpected("ec2:ImportSnapshot", format!("{bad}")))
     }
 
     /// How the task stands; nothing if EC2 does not know it, or does not know it yet.
-    pub async fn status(&self, task: &str) -> Result<Option<Status>, Failure> {
+    pub(super) async fn status(&self, task: &ImportTaskId) -> Result<Option<Status>, Failure> {
         let answer = self
+            .session
             .ec2
             .describe_import_snapshot_tasks()
-            .import_task_ids(task)
+            .import_task_ids(task.as_str())
             .send()
             .await
             .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"));
-        let answer = aws::unless(&UNKNOWN, answer)?;
+        let answer = aws::ok_on_codes(&UNKNOWN, answer)?;
         Ok(answer
             .and_then(|answer| answer.import_snapshot_tasks)
             .and_then(|tasks| tasks.into_iter().next())
             .map(read_status))
     }
 
-    /// The job's tasks by their tags: also those whose id nobody lived to write down, and those that are over. EC2's own
-    /// filters are not used: its API reference names none for this call.
-    pub async fn find(&self) -> Result<Vec<String>, Failure> {
+    /// All tasks with the job's tag, those that are over among them: a step may have died before it recorded an id. EC2's
+    /// own filters are not used: its API reference names none for this call.
+    pub(super) async fn find(&self) -> Result<Vec<ImportTaskId>, Failure> {
         let tasks = self
+            .session
             .ec2
             .describe_import_snapshot_tasks()
             .into_paginator()
@@ -112,15 +102,16 @@ impl Import<'_> {
             .map_err(Failure::of("ec2:DescribeImportSnapshotTasks"))?;
         Ok(tasks
             .into_iter()
-            .filter(|task| tags::are_of(task.tags(), self.job.id, self.deployment))
-            .filter_map(|task| task.import_task_id)
+            .filter(|task| self.session.tag.is_in(task.tags()))
+            .filter_map(|task| task.import_task_id?.parse().ok())
             .collect())
     }
 
-    pub async fn cancel(&self, task: &str) -> Result<(), Failure> {
-        self.ec2
+    pub(super) async fn cancel(&self, task: &ImportTaskId) -> Result<(), Failure> {
+        self.session
+            .ec2
             .cancel_import_task()
-            .import_task_id(task)
+            .import_task_id(task.as_str())
             .cancel_reason("the job was ended")
             .send()
             .await
@@ -129,7 +120,7 @@ impl Import<'_> {
     }
 }
 
-/// What EC2 answers of an id that it does not know ("Error codes for the Amazon EC2 API").
+/// EC2's codes for a task that it does not know ("Error codes for the Amazon EC2 API").
 const UNKNOWN: [&str; 2] = [
     "InvalidConversionTaskId",
     "InvalidConversionTaskId.Malformed",
@@ -147,7 +138,8 @@ fn read_status(task: ImportSnapshotTask) -> Status {
     };
     let status = detail.status.unwrap_or_default();
     let message = detail.status_message.unwrap_or_default();
-    match (status.as_str(), detail.snapshot_id) {
+    let snapshot = detail.snapshot_id.and_then(|id| id.parse().ok());
+    match (status.as_str(), snapshot) {
         ("completed", Some(snapshot)) => Status::Completed { snapshot },
         ("completed", None) => Status::Over {
             status,
@@ -206,7 +198,7 @@ mod tests {
         assert_eq!(
             task("completed", Some("snap-1")),
             Status::Completed {
-                snapshot: "snap-1".to_owned()
+                snapshot: "snap-1".parse().unwrap()
             }
         );
     }

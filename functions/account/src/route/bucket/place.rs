@@ -1,4 +1,4 @@
-//! The bucket in the user's account, in the target's region, through which a disk goes on its way into a snapshot.
+//! The bucket itself: found, or made on first use.
 
 use aws_sdk_s3::{
     Client,
@@ -8,98 +8,82 @@ use aws_sdk_s3::{
         LifecycleRuleFilter, PublicAccessBlockConfiguration,
     },
 };
-use cloudupload::{
-    aws::{self, Failure},
-    job::JobId,
-    multipart::Location,
-    target::Ec2Target,
-    workflow::StepError,
-};
+use cloudupload::aws::{self, Failure};
 
 /// Why the bucket cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BucketError {
+pub enum PlaceError {
     #[error(
-        "the bucket {name} cannot be used ({failure}): either it belongs to another account than {owner}, or the role \
-         lacks s3:ListBucket on it. Take the policy from infra/user-account.yaml"
+        "the bucket {name} cannot be used ({failure}): the role lacks s3:ListBucket or s3:CreateBucket on it. Take the \
+         policy from infra/user-account.yaml"
     )]
-    Forbidden {
+    Forbidden { name: String, failure: Failure },
+    #[error(
+        "the bucket {name} cannot be used ({failure}): it belongs to another account than {owner}, and bucket names are \
+         given once. Upload into another region"
+    )]
+    Taken {
         name: String,
         owner: String,
         failure: Failure,
     },
-    #[error(transparent)]
+    #[error("{0}")]
     Aws(#[from] Failure),
 }
 
-impl From<BucketError> for StepError {
-    fn from(error: BucketError) -> Self {
-        match error {
-            BucketError::Aws(failure) => failure.into(),
-            error => StepError::because(error),
-        }
-    }
-}
-
-/// The bucket, seen under the user's role.
+/// The bucket in the user's account, in the target's region.
 #[derive(Clone, Debug)]
-pub struct Bucket {
-    pub(crate) s3: Client,
-    pub(crate) name: String,
-    pub(crate) region: String,
-    pub(crate) owner: String,
-    /// Of the job's disk.
-    pub(crate) key: String,
+pub(super) struct Place {
+    pub(super) s3: Client,
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) owner: String,
 }
 
 /// Days after which the bucket's lifecycle removes what every clean-up missed: more than the slowest import may take
-/// (`check`).
+/// ([`super::import_budget`]).
 const EXPIRE_DAYS: i32 = 5;
 
-impl Bucket {
-    /// One bucket an account and region. A user's policies can name it beforehand.
-    pub(crate) fn name_for(target: &Ec2Target) -> String {
-        format!(
-            "obs-cloudupload-{}-{}",
-            target.role.account(),
-            target.region
-        )
-    }
-
-    pub(crate) fn key_for(job: JobId, deployment: &str) -> String {
-        format!("{deployment}/job-{job}.raw")
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
+impl Place {
     /// Makes the bucket if it is not there, private, with a lifecycle that expires what is forgotten. Answers whether
-    /// it was made. A bucket that is there and has a lifecycle is taken as its owner set it up.
-    pub async fn ensure(&self) -> Result<bool, BucketError> {
-        let made = match self.head().await {
-            Ok(()) => false,
-            Err(failure) if failure.has_code("NotFound") => {
-                self.create().await?;
-                true
-            }
+    /// it was made. A bucket that is there and has a lifecycle is left as its owner set it up.
+    pub(super) async fn ensure(&self) -> Result<bool, PlaceError> {
+        let made = self.find_or_create().await?;
+        if made || !self.has_lifecycle().await? {
+            // A bucket that was made a moment ago may not be known everywhere.
+            self.set_up()
+                .await
+                .map_err(|failure| failure.transient_on(&["NoSuchBucket"]))?;
+        }
+        Ok(made)
+    }
+
+    /// A bucket that is not there may be 403 like one of somebody else's: a permission that hangs on `aws:ResourceAccount`
+    /// does not hold where there is no resource. Only CreateBucket tells these two apart.
+    async fn find_or_create(&self) -> Result<bool, PlaceError> {
+        let found = match self.head().await {
+            Err(failure) if failure.has_code("NotFound") => Ok(()),
             Err(failure) if failure.has_code("Forbidden") || failure.has_code("AccessDenied") => {
-                return Err(BucketError::Forbidden {
+                Err(failure)
+            }
+            found => return Ok(found.map(|()| false)?),
+        };
+        match (self.create().await, found) {
+            (Err(failure), _) if failure.has_code("BucketAlreadyExists") => {
+                Err(PlaceError::Taken {
                     name: self.name.clone(),
                     owner: self.owner.clone(),
                     failure,
-                });
+                })
             }
-            Err(failure) => return Err(failure.into()),
-        };
-        if made || !self.has_lifecycle().await? {
-            // A bucket that was made a moment ago may not be known everywhere.
-            self.set_up().await.map_err(|failure| Failure {
-                passing: failure.passing || failure.has_code("NoSuchBucket"),
-                ..failure
-            })?;
+            (Err(denied), Err(failure)) if denied.has_code("AccessDenied") => {
+                Err(PlaceError::Forbidden {
+                    name: self.name.clone(),
+                    failure,
+                })
+            }
+            (created, _) => Ok(created?),
         }
-        Ok(made)
     }
 
     async fn head(&self) -> Result<(), Failure> {
@@ -113,7 +97,8 @@ impl Bucket {
             .map_err(Failure::of("s3:HeadBucket"))
     }
 
-    async fn create(&self) -> Result<(), Failure> {
+    /// Answers whether the bucket was made now.
+    async fn create(&self) -> Result<bool, Failure> {
         // us-east-1 is the one region that is no location constraint (API reference, CreateBucket).
         let configuration = (self.region != "us-east-1").then(|| {
             CreateBucketConfiguration::builder()
@@ -128,7 +113,8 @@ impl Bucket {
             .send()
             .await
             .map_err(Failure::of("s3:CreateBucket"));
-        aws::unless(&["BucketAlreadyOwnedByYou"], answer).map(drop)
+        let made = aws::ok_on_codes(&["BucketAlreadyOwnedByYou"], answer)?;
+        Ok(made.is_some())
     }
 
     async fn has_lifecycle(&self) -> Result<bool, Failure> {
@@ -140,7 +126,7 @@ impl Bucket {
             .send()
             .await
             .map_err(Failure::of("s3:GetLifecycleConfiguration"));
-        let found = aws::unless(&["NoSuchLifecycleConfiguration"], answer)?;
+        let found = aws::ok_on_codes(&["NoSuchLifecycleConfiguration"], answer)?;
         Ok(found.is_some())
     }
 
@@ -186,15 +172,5 @@ impl Bucket {
             .await
             .map(drop)
             .map_err(Failure::of("s3:PutLifecycleConfiguration"))
-    }
-
-    /// Where the job's disk is to be.
-    pub fn disk(&self) -> Location {
-        Location {
-            s3: self.s3.clone(),
-            bucket: self.name.clone(),
-            key: self.key.clone(),
-            owner: self.owner.clone(),
-        }
     }
 }

@@ -1,0 +1,71 @@
+//! The snapshot: tagged, and deleted again.
+
+use std::time::Duration;
+
+use cloudupload::{
+    aws::{self, Failure},
+    job::SnapshotId,
+    retry::RetryBudget,
+};
+
+use crate::{Session, tags};
+
+const NOT_FOUND: &str = "InvalidSnapshot.NotFound";
+
+/// Delete attempts for a snapshot that an AMI still uses, or that has not got its tags yet.
+const DELETE: RetryBudget = RetryBudget {
+    attempts: 7,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(8),
+};
+
+/// Tags the snapshot: neither ImportSnapshot nor RegisterImage does. Answers whether EC2 knows it.
+pub(crate) async fn tag(session: &Session<'_>, snapshot: &SnapshotId) -> Result<bool, Failure> {
+    let answer = session
+        .ec2
+        .create_tags()
+        .resources(snapshot.as_str())
+        .set_tags(Some(tags::all(session.job, &session.tag)))
+        .send()
+        .await
+        .map_err(Failure::of("ec2:CreateTags"));
+    let tagged = aws::ok_on_codes(&[NOT_FOUND], answer)?;
+    Ok(tagged.is_some())
+}
+
+impl Session<'_> {
+    /// Deletes the snapshot. A step that was given up may register its AMI just before: then the AMI goes too. Idempotent.
+    pub async fn remove_snapshot(&self, snapshot: &SnapshotId) -> Result<(), Failure> {
+        let mut attempts = DELETE.start();
+        loop {
+            let failure = match self.delete_snapshot(snapshot).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match failure.code.as_deref() {
+                Some("InvalidSnapshot.InUse") => self.ami().remove().await?,
+                // The session may only delete what has the job's tag, and the step that tags it may have died.
+                Some("UnauthorizedOperation") => {
+                    if !tag(self, snapshot).await? {
+                        return Ok(());
+                    }
+                }
+                _ => return Err(failure),
+            }
+            if !attempts.again().await {
+                return Err(failure);
+            }
+        }
+    }
+
+    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<(), Failure> {
+        let answer = self
+            .ec2
+            .delete_snapshot()
+            .snapshot_id(snapshot.as_str())
+            .send()
+            .await
+            .map_err(Failure::of("ec2:DeleteSnapshot"));
+        aws::ok_on_codes(&[NOT_FOUND], answer).map(drop)
+    }
+}
