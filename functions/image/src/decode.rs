@@ -13,17 +13,17 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::{HEAD_LEN, format::Compression, xz::Frame};
 
-/// Bytes that an xz decoder may use: what `xz -9`, its largest preset, needs is 65 MiB (xz(1)). (The zstd decoder has a
-/// limit of its own, a window of 128 MiB: what `zstd` itself decodes without being told to use more.)
+/// Bytes of memory for an xz decoder; `xz -9`, the largest preset, needs 65 MiB (xz(1)). (The zstd decoder has a limit
+/// of its own: a window of 128 MiB, which is also the default of `zstd`.)
 const XZ_MEMORY: u64 = 80 << 20;
 
-/// Why there are no more bytes.
+/// Why decoding failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The reader of the staged object failed, which says nothing about the image: worth another try.
     #[error("reading the staged object failed: {0}")]
     Staged(#[source] io::Error),
-    /// Trying again would find the same.
+    /// Permanent: the same data fails again.
     #[error("the {compression} data is damaged or cut off ({reason}); build the image again")]
     Damaged {
         compression: Compression,
@@ -48,8 +48,8 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// Decodes data that is whole: all of a compressed object, any part of an uncompressed one. Several streams one
-    /// after the other, as `cat` or `pigz` make them, are one image.
+    /// Decodes a whole compressed object, or any part of an uncompressed one. Several streams one after the other, as
+    /// `cat` or `pigz` make them, are one image.
     pub fn whole(compression: Compression, staged: impl AsyncBufRead + Send + Unpin + 'a) -> Self {
         let staged = Tagged(staged);
         let image: Pin<Box<dyn AsyncRead + Send + 'a>> = match compression {
@@ -77,7 +77,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes a run of xz blocks, and proves that there are as many as the frame says, of the sizes it says.
+    /// Decodes a run of xz blocks, and checks their number and sizes against the frame.
     pub fn run(frame: Frame, staged: impl AsyncBufRead + Send + Unpin + 'a) -> Self {
         let stream = io::Cursor::new(frame.header)
             .chain(Tagged(staged))
@@ -89,8 +89,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Appends some more bytes of the image to `into`, as many as there are and have room; 0 when the image ends
-    /// here, or when there is no room. Nothing is lost when the future is dropped.
+    /// Appends the next bytes of the image to `into`, as far as there is room; 0 after the last byte, or if there is no
+    /// room. Cancel-safe: nothing is lost when the future is dropped.
     ///
     /// # Errors
     /// [`DecodeError`]; after one, always [`DecodeError::Failed`].
@@ -103,8 +103,9 @@ impl<'a> Decoder<'a> {
         read.map_err(|error| self.explain(error))
     }
 
-    /// The first bytes of the image, for [`crate::disk::inspect`]: [`HEAD_LEN`] of them, or all if there are fewer.
-    /// Of the staged object only the first few are read, but the reader must not end before the object does.
+    /// The head of the image, for [`crate::disk::inspect`]: [`HEAD_LEN`] bytes, or all if there are fewer. Only the
+    /// start of the staged object is read, but the decoder has to be given all of it: where its data ends too early, it
+    /// reports damage.
     ///
     /// # Errors
     /// [`DecodeError`].
@@ -126,7 +127,7 @@ impl<'a> Decoder<'a> {
                 Some(liblzma::stream::Error::MemLimit) => DecodeError::Memory,
                 _ => DecodeError::Damaged {
                     compression: self.compression,
-                    reason: plain(error).to_string(),
+                    reason: clarify(error).to_string(),
                 },
             },
         }
@@ -141,8 +142,8 @@ impl fmt::Debug for Decoder<'_> {
     }
 }
 
-/// In place of liblzma's words for data that ends too early ("out of memory": it wanted more input or output).
-fn plain(error: io::Error) -> io::Error {
+/// Replaces what liblzma says of data that ends too early: "out of memory", when it wanted more input or output.
+fn clarify(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::OutOfMemory | ErrorKind::UnexpectedEof => ErrorKind::UnexpectedEof.into(),
         _ => error,

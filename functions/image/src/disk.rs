@@ -25,10 +25,10 @@ pub enum DiskError {
     Short { needs: u64, bytes: u64 },
 }
 
-/// Judges an image by its first bytes, and reads its partition table.
+/// Checks by its head ([`crate::HEAD_LEN`]) that an image is a raw disk, and reads its partition table.
 ///
-/// The name matters in one case: what is called `.xz` but neither is xz data nor has a partition table is more likely a
-/// damaged file than a disk.
+/// The name counts only where nothing else tells: a file called `.xz` that is not xz data and has no partition table is
+/// more likely damaged than a disk.
 ///
 /// # Errors
 /// [`DiskError::Format`] for what is no raw disk, [`DiskError::Table`] for a damaged partition table.

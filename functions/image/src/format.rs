@@ -63,7 +63,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// An image that is something else than a raw disk.
+/// An image that is not a raw disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     #[error(
@@ -158,8 +158,8 @@ const FOREIGN: &[(usize, &[u8], FormatError)] = &[
     (0, b"PK\x03\x04", FormatError::Packed("zip")),
 ];
 
-/// Checks that the image which starts with `head` (see [`crate::HEAD_LEN`]) is not in a format other than raw.
-/// Raw has no magic bytes: it is what is nothing else.
+/// Checks by its head ([`crate::HEAD_LEN`]) that an image is a raw disk. Raw disks have no magic bytes of their own, so
+/// this refuses the formats that do.
 ///
 /// # Errors
 /// [`FormatError`], which says what the image is and how to build it instead.

@@ -6,9 +6,9 @@
 //! - the *image* is what comes out when it is decoded;
 //! - the *disk* is what becomes a snapshot: the image without the footer of a fixed VHD.
 //!
-//! First, the whole: find the compression ([`format`]), read the index of an xz file ([`xz`]), inspect the first bytes
-//! of the image ([`disk::inspect`]) and plan the slices ([`plan`]). Then, slice by slice: decode it ([`decode`]) and read
-//! the bytes of the disk from it ([`slice::SliceReader`]). The last slice also proves that the disk is whole.
+//! First, the whole: find the compression ([`mod@format`]), read the index of an xz file ([`xz`]), inspect the head of
+//! the image ([`disk::inspect`]) and plan the slices ([`plan`]). Then each slice: decode it ([`decode`]) and read the
+//! bytes of the disk from it ([`slice::SliceReader`]). The last slice also proves that the disk is whole.
 
 pub mod decode;
 pub mod disk;

@@ -1,4 +1,4 @@
-//! The partition table at the start of a disk: how the disk boots, and how long it has to be.
+//! The partition table at the start of a disk: what is on the disk, and how long it has to be.
 //!
 //! Sources: UEFI Specification 2.10, chapter 5 (GPT and MBR disk layout). A logical sector has 512 bytes, as on every
 //! EBS volume.
@@ -30,7 +30,7 @@ pub struct Table {
     pub needs: u64,
 }
 
-/// A partition table that no machine could trust.
+/// A GPT that is damaged or not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     #[error("the disk's GPT is damaged: {0}; build the image again")]
@@ -59,7 +59,7 @@ const GPT_EFI_SYSTEM: [u8; 16] = [
 ];
 
 impl Table {
-    /// Reads the table from the first bytes of a disk (see [`crate::HEAD_LEN`]).
+    /// Reads the table from the head of an image ([`crate::HEAD_LEN`]).
     ///
     /// # Errors
     /// [`TableError`] for a GPT whose checksums or numbers do not hold, or which is made for another sector size.

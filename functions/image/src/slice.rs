@@ -120,9 +120,10 @@ impl<'a> SliceReader<'a> {
         }
     }
 
-    /// Appends the next bytes of the disk to `into`, at most `room` of them; 0 after the slice's last byte, or if `room`
-    /// is 0. Space for them is reserved here, with 512 bytes more in the slice that ends the disk. Cancel-safe: nothing
-    /// is lost when the future is dropped.
+    /// Appends the next bytes of the disk to `into`, at most `room` of them; 0 after the slice's last byte, or if
+    /// `room` is 0. Space for them is reserved here, 512 bytes more in the slice that ends the disk.
+    ///
+    /// Cancel-safe: nothing is lost when the future is dropped.
     ///
     /// Bytes come out before the slice is known to be sound: after an error, what was read must not be used.
     ///

@@ -20,9 +20,9 @@ pub enum Footer {
     Fixed,
 }
 
-/// A last sector that calls itself a VHD footer but is not one of a whole, fixed VHD. It is refused, never guessed at:
-/// taken for a footer it might cost the disk a sector, taken for a part of the disk it would shift the backup partition
-/// table and become part of an AMI.
+/// A last sector that starts as a VHD footer does, but is not the sound footer of a fixed VHD. It is refused because
+/// either guess may be wrong: taken for a footer, it may cost the disk a sector; taken for a part of the disk, it comes
+/// after the backup partition table, which has to be the last thing on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VhdError {
     #[error(
@@ -42,7 +42,7 @@ pub enum VhdError {
     Size { footer: u64, before: u64 },
 }
 
-/// Judges the last sector of an image of `image_len` bytes.
+/// Tells whether the last sector of an image of `image_len` bytes is a VHD footer.
 ///
 /// # Errors
 /// [`VhdError`] for a sector that starts with the footer's cookie without being a sound footer of a fixed VHD.
