@@ -78,11 +78,7 @@ impl Ami<'_> {
     }
 
     /// Registers the AMI. Idempotent: its name is unique in its account and region, and its tags tell whose it is.
-    pub async fn register(
-        &self,
-        snapshot: &SnapshotId,
-        boot: BootMode,
-    ) -> Result<AmiId, AmiError> {
+    pub async fn register(&self, snapshot: &SnapshotId, boot: BootMode) -> Result<AmiId, AmiError> {
         let Session { job, tag, ec2, .. } = self.session;
         let root = BlockDeviceMapping::builder()
             .device_name(ROOT)
@@ -129,7 +125,11 @@ impl Ami<'_> {
                     // DescribeImages lags: it may be ours, of a call whose answer was lost.
                     None => {
                         let transient = true;
-                        return Err(Failure { transient, ..failure }.into());
+                        return Err(Failure {
+                            transient,
+                            ..failure
+                        }
+                        .into());
                     }
                 }
             }

@@ -177,7 +177,11 @@ mod tests {
     fn every_policy_is_one_that_sts_takes() {
         for purpose in Purpose::ALL {
             let policy = policy(purpose).to_string();
-            assert!(policy.len() <= 2048, "{purpose:?}: {} characters", policy.len());
+            assert!(
+                policy.len() <= 2048,
+                "{purpose:?}: {} characters",
+                policy.len()
+            );
         }
     }
 
@@ -186,7 +190,11 @@ mod tests {
         for purpose in Purpose::ALL {
             let policy = policy(purpose).to_string();
             for action in ["Delete", "Deregister", "Cancel", "Abort"] {
-                assert_eq!(policy.contains(action), purpose == Purpose::Remove, "{purpose:?}");
+                assert_eq!(
+                    policy.contains(action),
+                    purpose == Purpose::Remove,
+                    "{purpose:?}"
+                );
             }
         }
     }

@@ -6,9 +6,9 @@ mod log;
 mod query;
 mod request;
 mod route;
-mod xml;
 #[cfg(test)]
 mod wire_tests;
+mod xml;
 
 use std::sync::Arc;
 

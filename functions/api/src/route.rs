@@ -158,7 +158,12 @@ mod tests {
     const BODY: &str =
         r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"id-1","region":"us-east-1"}"#;
 
-    fn sent(method: &str, target: &str, content_type: &str, body: &str) -> Result<Operation, Problem> {
+    fn sent(
+        method: &str,
+        target: &str,
+        content_type: &str,
+        body: &str,
+    ) -> Result<Operation, Problem> {
         let service = ServiceIdentity {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
@@ -189,7 +194,8 @@ mod tests {
             ),
             (CREATE.replace('?', "/?"), "", None),
         ] {
-            let Operation::Create(create) = sent("POST", &target, content_type, BODY).unwrap() else {
+            let Operation::Create(create) = sent("POST", &target, content_type, BODY).unwrap()
+            else {
                 panic!("{target} is a create call");
             };
             assert_eq!(create.project.as_str(), "Cloud:Images");
@@ -300,8 +306,14 @@ mod tests {
     #[test]
     fn a_status_is_asked_for_by_get_and_by_post() {
         for method in ["GET", "HEAD", "POST"] {
-            assert_eq!(route(method, "/cloudupload/17"), Ok(Operation::Status(id(17))));
-            assert_eq!(route(method, "/cloudupload/17/"), Ok(Operation::Status(id(17))));
+            assert_eq!(
+                route(method, "/cloudupload/17"),
+                Ok(Operation::Status(id(17)))
+            );
+            assert_eq!(
+                route(method, "/cloudupload/17/"),
+                Ok(Operation::Status(id(17)))
+            );
         }
         for job in ["abc", "0", "017", "-1", "+1", "2147483648"] {
             assert_eq!(
@@ -351,7 +363,8 @@ mod tests {
 
     #[test]
     fn a_log_is_asked_for_with_its_parameters() {
-        let Ok(Operation::Log(job, query)) = route("GET", "/cloudupload/17/_log?nostream=1&start=0")
+        let Ok(Operation::Log(job, query)) =
+            route("GET", "/cloudupload/17/_log?nostream=1&start=0")
         else {
             panic!("this is a request for a log");
         };

@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use cloudupload::{
     job::JobId,
-        journal::Journal,
+    journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
     store::Jobs,

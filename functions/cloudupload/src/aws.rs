@@ -298,8 +298,16 @@ mod tests {
     #[test]
     fn what_aws_does_not_know_yet_is_transient() {
         let codes = &["NoSuchBucket"];
-        assert!(refused(404, Some("NoSuchBucket")).transient_on(codes).transient);
-        assert!(!refused(404, Some("NoSuchKey")).transient_on(codes).transient);
+        assert!(
+            refused(404, Some("NoSuchBucket"))
+                .transient_on(codes)
+                .transient
+        );
+        assert!(
+            !refused(404, Some("NoSuchKey"))
+                .transient_on(codes)
+                .transient
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@ use aws_config::SdkConfig;
 
 use crate::{
     aws::{self, CallBudget},
-    journal::{JobLog, Journal},
     job::JobId,
+    journal::{JobLog, Journal},
     settings::{SettingError, parsed, setting},
     staging::Staging,
     store::Jobs,

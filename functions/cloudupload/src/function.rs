@@ -67,7 +67,12 @@ pub async fn serve<F: Function>() -> Result<(), lambda_runtime::Error> {
 
 fn span_of(name: &'static str, event: &impl Event) -> Span {
     let (job, retries) = (event.job(), event.retries());
-    let span = tracing::info_span!("step", step = name, job = tracing::field::Empty, r#try = retries);
+    let span = tracing::info_span!(
+        "step",
+        step = name,
+        job = tracing::field::Empty,
+        r#try = retries
+    );
     if let Some(job) = job {
         span.record("job", tracing::field::display(job));
     }

@@ -61,7 +61,8 @@ impl UploadMachine {
 
     /// Starts the job's execution. Starting the same one again is harmless: its name is the job's.
     pub async fn start(&self, job: JobId) -> Result<(), Failure> {
-        self.start_as(job.execution_name(), &JobMessage { job }).await
+        self.start_as(job.execution_name(), &JobMessage { job })
+            .await
     }
 
     /// Starts an execution that only finishes the job, for what the job's own execution left undone when it died.

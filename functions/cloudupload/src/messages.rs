@@ -111,7 +111,9 @@ impl Caught {
         }
         let cause = self.cause.as_deref().unwrap_or_default();
         match serde_json::from_str::<Cause>(cause) {
-            Ok(cause) if [StepError::FAILED, StepError::TRANSIENT].contains(&self.error.as_str()) => {
+            Ok(cause)
+                if [StepError::FAILED, StepError::TRANSIENT].contains(&self.error.as_str()) =>
+            {
                 cause.error_message
             }
             Ok(cause) => format!("{}: {}", self.error, cause.error_message),

@@ -57,8 +57,7 @@ impl Meter {
         Reading {
             done,
             of,
-            rate: done.saturating_sub(before) as f64
-                / (now - then).as_secs_f64().max(f64::EPSILON),
+            rate: done.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(f64::EPSILON),
             retries: self.retries.get(),
         }
     }

@@ -8,10 +8,7 @@ mod tests;
 
 use std::{fmt, future::Future, time::Duration};
 
-use reqwest::{
-    Client, Response, StatusCode, Url,
-    header::RANGE,
-};
+use reqwest::{Client, Response, StatusCode, Url, header::RANGE};
 
 pub use self::{download::Download, read::Binary};
 use crate::{
@@ -209,10 +206,11 @@ impl Obs {
     pub async fn build_results(&self, path: BuildPath<'_>) -> Result<Vec<Binary>, ObsError> {
         let url = self.url(path, None);
         let shown = without_credentials(&url);
-        let list = match tokio::time::timeout(LIST_TIMEOUT, retried(|| self.text(url.clone()))).await {
-            Ok(list) => list?,
-            Err(_) => return Err(ObsError::TooSlow { url: shown }),
-        };
+        let list =
+            match tokio::time::timeout(LIST_TIMEOUT, retried(|| self.text(url.clone()))).await {
+                Ok(list) => list?,
+                Err(_) => return Err(ObsError::TooSlow { url: shown }),
+            };
         read::binary_list(&list).map_err(|error| ObsError::Unexpected {
             expected: "a list of build results",
             url: shown,

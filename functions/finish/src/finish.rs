@@ -96,9 +96,8 @@ impl Finish {
         }
         let Some(ami) = job.artifacts.ami.clone() else {
             // Final before the clean-up, so that nothing that still runs makes anything new.
-            let error = error.unwrap_or_else(|| {
-                Caught::because("the workflow came to its end without an AMI")
-            });
+            let error = error
+                .unwrap_or_else(|| Caught::because("the workflow came to its end without an AMI"));
             return Ok((self.fail(&job, &error, log).await?, None));
         };
         // Whatever went wrong since, the AMI is there, and nobody has to make it again. Whoever sees `succeeded` finds the

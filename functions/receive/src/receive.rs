@@ -56,7 +56,11 @@ impl Step for Receive {
 
     async fn open(&self, environment: &Environment, id: JobId) -> Result<Job, StepError> {
         let details = "receiving image";
-        match environment.jobs.advance(id, State::Receiving, details).await {
+        match environment
+            .jobs
+            .advance(id, State::Receiving, details)
+            .await
+        {
             // The file is there: the step ran before.
             Err(StoreError::Superseded(job)) if !job.state.is_final() => Ok(*job),
             job => Ok(job?),

@@ -144,7 +144,11 @@ mod tests {
     #[test]
     fn an_open_job_that_runs_is_left_alone() {
         for state in State::OPEN {
-            assert_fine(&job(state), Execution::Running, CREATED + Duration::from_secs(100_000));
+            assert_fine(
+                &job(state),
+                Execution::Running,
+                CREATED + Duration::from_secs(100_000),
+            );
         }
     }
 
@@ -198,7 +202,11 @@ mod tests {
         };
         let (job, late) = (job(State::Scheduled), CREATED + GOES_ON_WITHIN);
         assert!(is_stuck(&job, &held(None), late));
-        assert!(!is_stuck(&job, &held(None), CREATED + (GOES_ON_WITHIN - SECOND)));
+        assert!(!is_stuck(
+            &job,
+            &held(None),
+            CREATED + (GOES_ON_WITHIN - SECOND)
+        ));
         assert!(!is_stuck(&job, &held(Some(CREATED)), late));
         assert!(!is_stuck(&ended(State::Failed, None), &held(None), late));
     }

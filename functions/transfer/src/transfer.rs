@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use account::{
-    Purpose, Session,
-    messages::TransferInput,
-    route::Bucket,
-};
+use account::{Purpose, Session, messages::TransferInput, route::Bucket};
 use cloudupload::{
     environment::Environment,
     function::StartError,

@@ -20,14 +20,14 @@ use cloudupload::{
 };
 use image::slice::Slice;
 
+use self::{
+    import::{Import, Status},
+    place::Place,
+};
 pub use self::{
     parts::{Parts, TooLarge},
     place::PlaceError,
     writer::{SliceWriter, WriteError},
-};
-use self::{
-    import::{Import, Status},
-    place::Place,
 };
 use super::{Progress, wait_after};
 use crate::{Session, messages::PlacedSlice, removal::Removal, snapshot, tags::JobTag};
@@ -171,7 +171,9 @@ impl<'a> Bucket<'a> {
         let slices = parts::place(slices)?;
         let place = self.place();
         if place.ensure().await? {
-            self.log.line(format!("Created bucket {}", place.name)).await;
+            self.log
+                .line(format!("Created bucket {}", place.name))
+                .await;
         }
         let id = self.job().id;
         self.jobs
@@ -228,7 +230,9 @@ impl<'a> Bucket<'a> {
                 started => return started,
             };
             if !is_told {
-                let line = format!("VM Import does not know the role {SERVICE_ROLE}, perhaps not yet: trying again");
+                let line = format!(
+                    "VM Import does not know the role {SERVICE_ROLE}, perhaps not yet: trying again"
+                );
                 self.log.line(line).await;
                 is_told = true;
             }
@@ -330,13 +334,13 @@ impl<'a> Bucket<'a> {
         }
         let mut tasks = BTreeSet::from_iter(self.artifacts().import_task.clone());
         let found = self.import().find().await.map(|found| tasks.extend(found));
-        removal
-            .note("import tasks, if there are any", found)
-            .await;
+        removal.note("import tasks, if there are any", found).await;
         for task in tasks {
             let ended = self.end_import(&task).await;
             let ended = ended.map(|snapshot| snapshots.extend(snapshot));
-            removal.note(&format!("the import task {task}"), ended).await;
+            removal
+                .note(&format!("the import task {task}"), ended)
+                .await;
         }
         snapshots
     }
@@ -364,5 +368,7 @@ impl<'a> Bucket<'a> {
 fn is_unknown_role(failure: &Failure) -> bool {
     failure.has_code("InvalidParameter")
         && failure.message.contains("service role")
-        && failure.message.contains("does not exist or does not have sufficient permissions")
+        && failure
+            .message
+            .contains("does not exist or does not have sufficient permissions")
 }

@@ -57,10 +57,7 @@ mod tests {
             [binary("_statistics", 1234), binary("a&b.raw.xz", 23097940)]
         );
         assert_eq!(binary_list("<binarylist />\n").unwrap(), []);
-        assert_eq!(
-            binary_list("<binarylist>\n</binarylist>\n").unwrap(),
-            []
-        );
+        assert_eq!(binary_list("<binarylist>\n</binarylist>\n").unwrap(), []);
         assert_eq!(
             binary_list("<?xml version=\"1.0\"?>\n<binarylist package=\"x\"><binary filename=\"a\" size=\"1\"/></binarylist>")
                 .unwrap(),

@@ -84,7 +84,10 @@ async fn find(answers: &[&str], name: Option<&str>) -> Result<Binary, String> {
 #[tokio::test]
 async fn the_list_is_asked_for_with_basic_auth_and_an_encoded_path() {
     let (obs, asked) = obs(&[&list(&["a.raw"])]);
-    let found = obs.build_results(BuildPath::from(&request())).await.unwrap();
+    let found = obs
+        .build_results(BuildPath::from(&request()))
+        .await
+        .unwrap();
     assert_eq!(found[0].filename, "a.raw");
     assert_eq!(found[0].size, 7);
     let asked = asked.join().unwrap().remove(0).to_lowercase();
@@ -150,9 +153,7 @@ async fn an_error_of_obs_is_passed_on_in_its_words_and_without_the_password() {
         .await
         .unwrap_err();
     assert!(
-        error.starts_with(
-            "remote error: project 'Cloud:Images' does not exist (http://127.0.0.1:"
-        ),
+        error.starts_with("remote error: project 'Cloud:Images' does not exist (http://127.0.0.1:"),
         "{error}"
     );
     assert!(!error.contains("cret"), "{error}");
@@ -167,9 +168,8 @@ async fn an_error_of_obs_is_passed_on_in_its_words_and_without_the_password() {
         .await
         .unwrap_err();
     assert!(
-        error.starts_with(
-            "OBS answered with something else than a list of build results (GET http"
-        ),
+        error
+            .starts_with("OBS answered with something else than a list of build results (GET http"),
         "{error}"
     );
 }
@@ -239,7 +239,8 @@ async fn a_file_is_read_from_its_beginning() {
     let (result, asked) = read(&answer("200 OK", headers, "0123456789"), 0).await;
     let version = Some("yesterday".to_owned());
     assert_eq!(result.unwrap(), (0, 10, version, "0123456789".to_owned()));
-    let line = "get /public/build/cloud:images/images+x/x86_64/leap%20ec2:flavor%25/a.raw.xz http/1.1\n";
+    let line =
+        "get /public/build/cloud:images/images+x/x86_64/leap%20ec2:flavor%25/a.raw.xz http/1.1\n";
     assert!(
         asked.starts_with(line) && !asked.contains("range"),
         "{asked}"

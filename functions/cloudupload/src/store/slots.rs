@@ -21,9 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
 
 use super::{
-    Item, Jobs, StoreError, superseded,
-    transaction::built,
-    transition::Transition,
+    Item, Jobs, StoreError, superseded, transaction::built, transition::Transition,
     update::UpdateExpression,
 };
 use crate::{

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::{
 use serde_dynamo::to_item;
 
 use super::{
-    Item, Jobs, StoreError, superseded,
+    Item, Jobs, StoreError,
     jobs::{UNFINISHED, unfinished},
+    superseded,
     transaction::Cancelled,
     update::UpdateExpression,
 };

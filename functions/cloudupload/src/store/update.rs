@@ -68,7 +68,11 @@ impl UpdateExpression {
     }
 
     /// Demands that a number is at most this, or not there.
-    pub(super) fn expect_at_most(mut self, path: &str, most: impl Serialize) -> Result<Self, StoreError> {
+    pub(super) fn expect_at_most(
+        mut self,
+        path: &str,
+        most: impl Serialize,
+    ) -> Result<Self, StoreError> {
         let most = to_attribute_value(most).map_err(StoreError::Unwritable)?;
         let (path, most) = (self.name(path), self.value(most));
         Ok(self.expect(format!(

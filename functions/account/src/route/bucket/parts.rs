@@ -40,7 +40,9 @@ pub struct Parts {
 
 /// A disk that has too many bytes for an object in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the disk has {bytes} bytes, more than the {MAX_DISK} that can be transferred; make it smaller")]
+#[error(
+    "the disk has {bytes} bytes, more than the {MAX_DISK} that can be transferred; make it smaller"
+)]
 pub struct TooLarge {
     bytes: u64,
 }
@@ -142,7 +144,10 @@ mod tests {
         assert!(next_part - 1 <= MAX_PARTS);
         let json = serde_json::to_string(placed).unwrap();
         assert!(json.len() < 16 << 10, "{}", json.len());
-        assert_eq!(serde_json::from_str::<Vec<PlacedSlice>>(&json).unwrap(), placed);
+        assert_eq!(
+            serde_json::from_str::<Vec<PlacedSlice>>(&json).unwrap(),
+            placed
+        );
     }
 
     #[test]

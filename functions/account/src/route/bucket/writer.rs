@@ -64,7 +64,9 @@ impl SliceWriter {
                 return Err(WriteError::TooManyParts);
             }
             bytes += part.len() as u64;
-            self.writer.put(self.next_part.into(), part.freeze()).await?;
+            self.writer
+                .put(self.next_part.into(), part.freeze())
+                .await?;
             self.next_part += 1;
             // Decoding may find all of its input in memory for minutes, and would keep the reports waiting.
             tokio::task::yield_now().await;
