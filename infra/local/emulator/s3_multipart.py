@@ -1,6 +1,7 @@
 """Multipart uploads: what UploadPart and CompleteMultipartUpload refuse, and large objects in files instead of RAM.
 
-UploadPart, CompleteMultipartUpload (S3 API Reference); "Amazon S3 multipart upload limits" (S3 User Guide).
+UploadPart, CompleteMultipartUpload (S3 API Reference); "Amazon S3 multipart upload limits", "Checking object integrity
+in Amazon S3" (S3 User Guide).
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Multipart:
         if refused:
             return refused
         named = named_parts(body)
+        check_consecutive(named, upload)
         parts = [stored_part(part, upload) for part in named]
         check_sizes(part["size"] for part in parts)
         size = sum(part["size"] for part in parts)
@@ -161,6 +163,14 @@ def stored_part(named: NamedPart, upload: dict[str, Any]) -> dict[str, Any]:
             "specified entity tag may not match the part's entity tag.",
         )
     return part
+
+
+def check_consecutive(named: list[NamedPart], upload: dict[str, Any]) -> None:
+    """Parts with additional checksums are numbered from 1 on without gaps; else "Amazon S3 generates an HTTP 500
+    Internal Server Error" ("Checking object integrity in Amazon S3"). CompletedPart has another answer: 400
+    InvalidPartOrder."""
+    if upload.get("checksum_algorithm") and [part.number for part in named] != list(range(1, len(named) + 1)):
+        raise Refusal("InternalError", "We encountered an internal error. Please try again.", 500)
 
 
 def check_sizes(sizes: Iterable[int]) -> None:
