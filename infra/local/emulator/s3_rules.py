@@ -12,11 +12,11 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.ElementTree import fromstring
-from ministack.core.responses import StreamingResponse
+from ministack.core.responses import StreamingResponse, get_account_id
 from ministack.services import s3
 
+import s3_access
 from file_body import FileBody, chunks
-from s3_access import wrong_owner
 from s3_multipart import Multipart, local_name
 from s3_refusal import Answer
 
@@ -26,6 +26,7 @@ class S3Rules:
         self.objects = objects
 
     def install(self) -> None:
+        s3_access.install()
         s3.handle_request = self.guard(s3.handle_request)
         Multipart(self.objects).install()
         s3._get_object = streamed(s3._get_object)
@@ -36,13 +37,14 @@ class S3Rules:
         async def guarded(
             method: str, path: str, headers: dict, body: bytes, query: dict, *args: Any, **options: Any
         ) -> Answer:
-            if refusal := wrong_owner(path, headers):
+            if refusal := s3_access.wrong_owner(path, headers):
                 return s3._error(refusal.code, refusal.message, refusal.status)
+            caller = get_account_id()
             call = functools.partial(handle, method, path, headers, body, query, *args, **options)
             if method == "POST" and "uploadId" in query:
                 # Writing a large object takes seconds, which nothing else should wait for.
                 return await asyncio.to_thread(lambda: asyncio.run(call()))
-            return await call()
+            return s3_access.hide_missing(await call(), method, path, query, caller)
 
         return guarded
 
