@@ -55,6 +55,8 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "CancelImportTask": lambda query: [import_task_arn(query.text("ImportTaskId"))],
     "RegisterImage": lambda query: [image_arn("*"), *map(snapshot_arn, mapped_snapshots(query))],
     "DeregisterImage": lambda query: [image_arn(query.text("ImageId"))],
+    "DisableImage": lambda query: [image_arn(query.text("ImageId"))],
+    "EnableImage": lambda query: [image_arn(query.text("ImageId"))],
     "DeleteSnapshot": lambda query: [snapshot_arn(query.text("SnapshotId"))],
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
