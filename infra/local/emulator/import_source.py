@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, s3
 
+import control
 import ec2_access
 from arns import arn, bucket_arn, bucket_of
 from disk_image import InvalidDisk
@@ -44,6 +46,7 @@ def check_role(source: Source) -> None:
     bucket = bucket_arn(source.bucket)
     if (
         role is None
+        or is_unknown_yet(role)
         or not trusts_importer(role)
         or not ec2_access.allowed("iam:PassRole", role_arn(source.role), "iam", {"iam:PassedToService": SERVICE})
         or not all(role_may(source.role, action, bucket) for action in ("s3:GetBucketLocation", "s3:ListBucket"))
@@ -52,6 +55,12 @@ def check_role(source: Source) -> None:
             "InvalidParameter",
             f"The service role {source.role} provided does not exist or does not have sufficient permissions",
         )
+
+
+def is_unknown_yet(role: dict[str, Any]) -> bool:
+    """Whether VM Import does not know a new role yet, as a test has asked for."""
+    age = datetime.now(UTC) - datetime.fromisoformat(role["CreateDate"])
+    return age.total_seconds() < control.of_account(get_account_id()).new_roles_unknown_seconds
 
 
 def check_object(source: Source) -> None:
