@@ -1,6 +1,6 @@
 """ARNs: those that are made here, and reading those of any partition.
 
-ministack writes the partition `aws` into each of its own ARNs, in every region, so those that must fit them have it too.
+ministack writes the partition `aws` into each of its own ARNs, in every region; so do those made here, to fit them.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class RetryCount(WorkflowCase):
         task = invoke(failing, given, Retry=[retry("Boom", 1), retry("Bang", 2)])
         value = {"job": "17", "errors": ["Bang", "Boom", "Bang", "Boom"]}
         self.fails(self.run_machine({"Call": task}, value), "Boom")
-        self.assertEqual([(event["try"], event["fail"]) for event in failing.calls(4)], list(enumerate(value["errors"])))
+        tries = [(event["try"], event["fail"]) for event in failing.calls(4)]
+        self.assertEqual(tries, list(enumerate(value["errors"])))
 
     def test_in_a_map(self) -> None:
         """Each iteration counts its own."""
