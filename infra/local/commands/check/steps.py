@@ -19,7 +19,8 @@ WORKSPACE = ("--profile", "quick", "--locked", "--workspace")
 
 def workflow(shell):
     shell(STACK, "tools", "asl")
-    home, lock = TOOLS / "asl", "package-lock.json"
+    # npm takes a folder that is reached by a link for a package of its own.
+    home, lock = (TOOLS / "asl").resolve(), "package-lock.json"
     installed = home / "installed-lock.json"
     if not installed.exists() or not filecmp.cmp(LOCAL / lock, installed, shallow=False):
         shutil.copy2(LOCAL / "package.json", home)
