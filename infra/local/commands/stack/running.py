@@ -10,7 +10,7 @@ import urllib.request
 from common import settings
 from common.failure import Failure
 from common.loopback import no_proxy
-from common.paths import COMMANDS, LOCAL, shown
+from common.paths import BINARIES, COMMANDS, LOCAL, shown
 from common.process import tail
 from stack.deployment import REGION, USER_ACCOUNT, USER_REGION, Deployment
 from stack.services import Service, end
@@ -66,7 +66,7 @@ def faults_up(folder, options):
     if options.faults_port is None:
         end(folder / "faults.pid")
         return None
-    binary = options.functions.resolve() / "fault-proxy"
+    binary = BINARIES / "fault-proxy"
     if not binary.exists():
         raise Failure(f"{shown(binary)} is not there: build it first, with `make build`")
     command = [binary, "--port", options.faults_port, "--upstream", f"http://127.0.0.1:{options.port}"]
