@@ -22,7 +22,9 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="bench", description=bench.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dir", type=Path, default=TARGET / "bench", help="images and the stack's files (target/bench)")
+    parser.add_argument(
+        "--dir", type=Path, default=TARGET / "bench", help="images and the stack's files (target/bench)"
+    )
     parser.add_argument("--port", type=int, default=4866, help="the stack's AWS endpoint (4866)")
     parser.add_argument("--api-port", type=int, default=4880, help="the stack's cloud uploader (4880)")
     parser.add_argument("--obs-port", type=int, default=4882, help="the stack's stand-in for OBS (4882)")

@@ -112,7 +112,7 @@ def running_api(env, runtime, dynamodb):
 
 
 def start_api(env, runtime, dynamodb):
-    """The environment is that of a function, and nothing else: Lambda developer guide, "Using environment variables"."""
+    """In the environment of a function, and nothing else: Lambda developer guide, "Using environment variables"."""
     variables = {
         "AWS_LAMBDA_RUNTIME_API": runtime.server.address,
         "AWS_LAMBDA_FUNCTION_NAME": "api",
@@ -133,7 +133,13 @@ def start_api(env, runtime, dynamodb):
 def api_event(path, query=""):
     """The sample event, as a GET."""
     sample = json.loads((TOP / "events" / "api.json").read_text())
-    sample |= {"rawPath": path, "rawQueryString": query, "queryStringParameters": {}, "body": None, "isBase64Encoded": False}
+    sample |= {
+        "rawPath": path,
+        "rawQueryString": query,
+        "queryStringParameters": {},
+        "body": None,
+        "isBase64Encoded": False,
+    }
     sample["headers"] = {name: text for name, text in sample["headers"].items() if not name.startswith("content-")}
     sample["requestContext"]["http"] |= {"method": "GET", "path": path}
     return json.dumps(sample).encode()

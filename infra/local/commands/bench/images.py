@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.processes import used_cpu
-from bench.table import MIB, note
+from bench.table import note
 from common.failure import Failure
 from common.paths import LOCAL
 from common.process import output
+from common.units import MIB
 
 
 class Image(NamedTuple):

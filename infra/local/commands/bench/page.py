@@ -12,22 +12,23 @@ ABOUT = {
     "Size of `api`": """\
 Built with `--release`, as `make package` does. Lambda loads it at every cold start.""",
     "Speed of `api`": """\
-The binary of the table above runs under a stand-in for the Lambda runtime API. A stand-in for DynamoDB answers at once, with
-what the emulator's DynamoDB answered to the same request before. So this is the function alone. Times include about 0.1 ms of
-the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is in the page cache, and
-nothing speaks TLS.""",
+The binary of the table above runs under a stand-in for the Lambda runtime API. A stand-in for DynamoDB answers at once,
+with what the emulator's DynamoDB answered to the same request before. So this is the function alone. Times include
+about 0.1 ms of the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is in
+the page cache, and nothing speaks TLS.""",
     "Memory of the functions that move images": """\
 Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each image.""",
     "Speed of `transfer`": """\
-From entering the state `Transfer` to leaving it: reading from staging, decompression, writing into the user's bucket; next to
-`xz -dc -TN FILE | cat >/dev/null` on the same file, just before. The emulator's S3, one Python process, shares the cores with
-all slices: the ratios of speed are about the whole stack, that of processor time is about the function.""",
+From entering the state `Transfer` to leaving it: reading from staging, decompression, writing into the user's bucket;
+next to `xz -dc -TN FILE | cat >/dev/null` on the same file, just before. The emulator's S3, one Python process, shares
+the cores with all slices: the ratios of speed are about the whole stack, that of processor time is about the
+function.""",
     "Where the time of a job goes": """\
-The demo's disk. From the history of its execution; `import` is from entering `Seal` to having the snapshot. The emulator's
-import takes 4 s, whatever the size.""",
+The demo's disk. From the history of its execution; `import` is from entering `Seal` to having the snapshot. The
+emulator's import takes 4 s, whatever the size.""",
     "A slot handed on": f"""\
-{QUEUED} small jobs of one user, of which {SLOTS_PER_USER} may upload at a time. From a job's entering of `Finish`, which
-cleans up after it, to the next one's entering of `Prepare`.""",
+{QUEUED} small jobs of one user, of which {SLOTS_PER_USER} may upload at a time. From a job's entering of `Finish`,
+which cleans up after it, to the next one's entering of `Prepare`.""",
 }
 
 
@@ -40,10 +41,11 @@ def show(tables):
 
 
 def page(tables):
+    today = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
         "# Performance",
         "",
-        f"Written by `infra/local/bench --write` on {time.strftime('%Y-%m-%d', time.gmtime())}, from one run on {machine()}.",
+        f"Written by `infra/local/bench --write` on {today}, from one run on {machine()}.",
         "`make bench` shows the numbers of your machine.",
     ]
     for title, rows in tables:
@@ -55,8 +57,8 @@ def page(tables):
         "",
         "All of it is from the local stack. On AWS,",
         "",
-        "- a cold start also has Lambda fetching the code and starting a sandbox, TLS and the first credentials; and `api` gets",
-        "  the share of a processor that goes with its memory, so processor time counts, not the time measured here;",
+        "- a cold start also has Lambda fetching the code and starting a sandbox, TLS and the first credentials; and `api`",
+        "  gets the share of a processor that goes with its memory, so processor time counts, not the time measured here;",
         "- S3 is slower for one connection and faster for many, and slices run on machines of their own;",
         "- an import takes minutes, most of a job's time, and how long is up to EC2;",
         "- OBS is behind a network, so `receive` is as fast as that.",

@@ -3,9 +3,10 @@
 import os
 import zipfile
 
-from bench.table import MIB, Row, mib, note
+from bench.table import Row, mib, note
 from common.paths import TARGET
 from common.process import output
+from common.units import MIB
 
 API = TARGET / "release" / "api"
 ZIP_LIMIT = 6 * MIB
@@ -23,7 +24,11 @@ def measure_size(folder, limits):
     ec2 = "aws-sdk-ec2 among them" if "aws-sdk-ec2" in crates else "without aws-sdk-ec2"
     return [
         Row("the binary", f"{size:,} bytes", mib(size)),
-        Row("zipped (deflate, level 9)", f"{zipped:,} bytes", f"{zipped / ZIP_LIMIT:.0%} of the limit of {mib(ZIP_LIMIT)}"),
+        Row(
+            "zipped (deflate, level 9)",
+            f"{zipped:,} bytes",
+            f"{zipped / ZIP_LIMIT:.0%} of the limit of {mib(ZIP_LIMIT)}",
+        ),
         Row("crates linked in", str(len(crates)), ec2),
     ]
 

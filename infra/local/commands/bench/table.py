@@ -4,7 +4,7 @@ import sys
 import time
 from typing import NamedTuple
 
-MIB = 1 << 20
+from common.units import MIB
 
 
 class Row(NamedTuple):

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 from bench import executions
 from bench.images import Image, read_into_page_cache, xz_seconds
-from bench.table import MIB, Row, mib, note
+from bench.table import Row, mib, note
 from bench.watch import FUNCTIONS, Watch
 from common import aws, uploads
 from common.failure import Failure
+from common.units import MIB
 
 FILE = "bench.x86_64-1.0.raw.xz"
 RSS_LIMIT = 256 * MIB
@@ -69,7 +70,9 @@ def speed_rows(measured):
             reference = upload.image.size / MIB / took
             rows.append(Row(f"… to `xz -dc -T{threads}`", f"{speed / reference:.2f} : 1", f"{reference:.0f} MiB/s"))
         used = upload.watch.cpu("transfer")
-        rows.append(Row("… processor time, to that of `xz -dc -T1`", f"{used / upload.xz1[1]:.2f} : 1", f"{used:.1f} s"))
+        rows.append(
+            Row("… processor time, to that of `xz -dc -T1`", f"{used / upload.xz1[1]:.2f} : 1", f"{used:.1f} s")
+        )
     return rows
 
 

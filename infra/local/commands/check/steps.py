@@ -44,7 +44,7 @@ def template(name):
 
 
 def commands(shell):
-    shell(sys.executable, "-m", "unittest", "discover", "--start-directory", COMMANDS / "tests", "--top-level-directory", COMMANDS)
+    shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
 
 
 def emulator(shell):

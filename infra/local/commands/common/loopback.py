@@ -13,7 +13,9 @@ def fetch(url, data=None, headers=None):
     """The body of the answer. A request with data is a POST."""
     request = urllib.request.Request(url, data, headers or {})
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=REQUEST_TIMEOUT) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=REQUEST_TIMEOUT
+        ) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
         raise Failure(f"HTTP {error.code} from {url}:\n{error.read().decode(errors='replace')}") from error

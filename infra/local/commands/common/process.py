@@ -19,7 +19,9 @@ def output(*command, env=None):
 def run_logged(command, log, env=None):
     """Runs a command with its output in a log, of which a failure shows the end."""
     with log.open("wb") as file:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False).returncode
+        code = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False
+        ).returncode
     if code:
         raise Failure(f"{Path(command[0]).name} {command[1]} … ended with {code}.\n{tail(log)}")
 

@@ -10,6 +10,7 @@ import demo
 from common import settings, uploads
 from common.failure import Failure
 from common.paths import LOCAL, TARGET, shown
+from common.units import MIB
 from demo import ami
 from demo.curl import curl
 from demo.job import Job
@@ -18,7 +19,6 @@ from demo.terminal import heading, indented, show
 FOLDER = TARGET / "local"
 BUILD = uploads.build_result("leap-ec2")
 FILE = "leap-ec2.x86_64-15.6.raw.xz"
-MIB = 1 << 20
 
 
 def read_settings():

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from common.failure import Failure
 from common.paths import LOCAL
 from common.process import output
+from common.units import MIB
 from demo.curl import curl
 from demo.terminal import show
 
@@ -77,6 +78,6 @@ def require_zeros_from(path, start):
         if os.path.getsize(path) < start:
             raise Failure(f"{path} is shorter than the disk")
         file.seek(start)
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(MIB):
             if any(chunk):
                 raise Failure(f"{path} goes on behind the end of the disk")

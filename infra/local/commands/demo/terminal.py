@@ -17,7 +17,9 @@ def show(command):
     words = [shlex.quote(os.path.relpath(word) if word.startswith(str(TOP)) else word) for word in command]
     line = "$ " + " ".join(words)
     if len(line) > 120:
-        line = "$ " + words[0] + "".join(f" {word}" if word.startswith("-") else f" {word} \\\n   " for word in words[1:])
+        line = (
+            "$ " + words[0] + "".join(f" {word}" if word.startswith("-") else f" {word} \\\n   " for word in words[1:])
+        )
         line = line.removesuffix(" \\\n   ")
     print(line, flush=True)
 

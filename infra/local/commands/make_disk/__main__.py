@@ -13,8 +13,8 @@ from pathlib import Path
 
 import make_disk
 from common.failure import Failure
+from common.units import MIB
 from make_disk.disk import compress, make_raw
-from make_disk.units import MIB
 
 
 def arguments():
@@ -49,7 +49,9 @@ class Note:
         """Whether the disk is there, made of the same, and untouched since."""
         try:
             noted = json.loads(self.file.read_text())
-            return noted["inputs"] == self.inputs and all(noted["made"][str(path)] == identity(path) for path in self.made)
+            return noted["inputs"] == self.inputs and all(
+                noted["made"][str(path)] == identity(path) for path in self.made
+            )
         except (FileNotFoundError, KeyError, ValueError):
             return False
 

@@ -5,12 +5,13 @@ import random
 import subprocess
 
 from common.failure import Failure
+from common.units import MIB
 from make_disk.efi_program import efi_program
 from make_disk.fat16 import fat16
 from make_disk.partition_table import BIOS_BOOT, EFI_SYSTEM, LINUX, partition_table
 from make_disk.programs import program, run
 from make_disk.root import make_root
-from make_disk.units import MIB, SECTOR
+from make_disk.units import SECTOR
 
 XZ_BLOCK_MIB = 24
 """What xz takes with its default preset, that is, with kiwi."""

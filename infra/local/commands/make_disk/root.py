@@ -7,8 +7,9 @@ import sys
 import tempfile
 
 from common.failure import Failure
+from common.units import MIB
 from make_disk.programs import program, run
-from make_disk.units import MIB, random_uuid
+from make_disk.units import random_uuid
 
 BLOCK = 4096
 

@@ -1,9 +1,8 @@
-"""What all parts of a disk are measured and named in."""
+"""What all parts of a disk are measured, dated and named in."""
 
 import uuid
 
 SECTOR = 512
-MIB = 1 << 20
 
 MADE = 1_700_000_000
 """The time stamp in the EFI system partition, so that the same seed gives the same bytes."""

@@ -2,6 +2,6 @@
 
     needs COMMAND...
 
-The commands are targets of the Makefile, which calls this first, and make-disk. What is missing is told all at once, with
-how Debian, Fedora and openSUSE install it; then it ends with 1.
+The commands are targets of the Makefile, which calls this first, and make-disk. What is missing is told all at once,
+with how Debian, Fedora and openSUSE install it; then it ends with 1.
 """

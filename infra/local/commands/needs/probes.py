@@ -40,7 +40,7 @@ def c_compiler():
         return False
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.c")
-        source.write_text("#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n")
+        source.write_text('#include <stdio.h>\nint main(void) { return puts("") < 0; }\n')
         return succeeds("cc", source, "-o", Path(folder, "program"))
 
 

@@ -54,7 +54,9 @@ GIT = program("git", "git", "git", "git")
 
 def rust_library(architecture):
     target = ARCHITECTURES.get(architecture, architecture)
-    return Need(f"Rust's library for {target}", lambda: probes.rust_library(target), command=f"rustup target add {target}")
+    return Need(
+        f"Rust's library for {target}", lambda: probes.rust_library(target), command=f"rustup target add {target}"
+    )
 
 
 BUILD = (PYTHON_VENV, C_COMPILER, CARGO, RUST)

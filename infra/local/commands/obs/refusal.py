@@ -4,7 +4,7 @@ import re
 
 
 class Refusal(Exception):
-    """An answer that is an error, from its text: a number in front is the status, as in OBS; without one it is a 400."""
+    """An answer that is an error. A number in front of its text is the status, as in OBS; without one it is a 400."""
 
     def __init__(self, text, headers=()):
         super().__init__(text)

@@ -19,11 +19,12 @@ import time
 import urllib.parse
 from xml.sax.saxutils import escape, quoteattr
 
+from common.units import MIB
 from obs.faults import FAULTS_SUFFIX, Faults
 from obs.names import check_names
 from obs.refusal import Refusal
 
-CHUNK = 1 << 20
+CHUNK = MIB
 UNLISTED = {"logfile", "status", "reason", "history"}
 """What getbinarylist() in bs_repserver leaves out."""
 
@@ -122,34 +123,42 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status = http.HTTPStatus(self.fault["status"])
             raise Refusal(f"{status.value} {status.phrase}")
         with open(path, "rb") as file:
-            info = os.fstat(file.fileno())
-            size = info.st_size
-            tag = f'"{info.st_mtime_ns:x}-{size:x}"'
-            modified = email.utils.formatdate(int(info.st_mtime), usegmt=True)
-            headers = [("Content-Type", "application/octet-stream")]
-            if self.public:
-                headers += [("Accept-Ranges", "bytes"), ("ETag", tag), ("Last-Modified", modified)]
-            status, start, end = 200, 0, size
-            if self.fault.get("range", self.public) and self.headers.get("If-Range", tag) in (tag, modified):
-                status, start, end = self.asked_range(size)
-            if status == 206:
-                headers.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
-            length = self.fault.get("lie", end - start)
-            if "do" in self.fault:
-                end = min(end, start + self.fault["after"])
-                if self.fault["do"] == "short":
-                    length = end - start
-            self.start_reply(status, headers, length)
-            if self.command == "GET":
-                if "pause" in self.fault:
-                    before = min(end, start + self.fault["after"])
-                    self.send_bytes(file, start, before)
-                    time.sleep(self.fault["pause"])
-                    start = before
-                self.send_bytes(file, start, end)
-        if length != end - start and self.command == "GET":
-            self.close_connection = True
+            self.reply_bytes(file)
         self.misbehave()
+
+    def reply_bytes(self, file):
+        """Sends what is asked for of a build result, as far as the fault lets it."""
+        status, headers, start, end = self.part(os.fstat(file.fileno()))
+        length = self.fault.get("lie", end - start)
+        if "do" in self.fault:
+            end = min(end, start + self.fault["after"])
+            if self.fault["do"] == "short":
+                length = end - start
+        self.start_reply(status, headers, length)
+        if self.command == "GET":
+            resume = start
+            if "pause" in self.fault:
+                resume = min(end, start + self.fault["after"])
+                self.send_bytes(file, start, resume)
+                time.sleep(self.fault["pause"])
+            self.send_bytes(file, resume, end)
+            if length != end - start:
+                self.close_connection = True
+
+    def part(self, info):
+        """(status, headers, start, end) of the answer for a file of which `info` is the stat; end exclusive."""
+        size = info.st_size
+        tag = f'"{info.st_mtime_ns:x}-{size:x}"'
+        modified = email.utils.formatdate(int(info.st_mtime), usegmt=True)
+        headers = [("Content-Type", "application/octet-stream")]
+        if self.public:
+            headers += [("Accept-Ranges", "bytes"), ("ETag", tag), ("Last-Modified", modified)]
+        status, start, end = 200, 0, size
+        if self.fault.get("range", self.public) and self.headers.get("If-Range", tag) in (tag, modified):
+            status, start, end = self.asked_range(size)
+        if status == 206:
+            headers.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
+        return status, headers, start, end
 
     def asked_range(self, size):
         """(status, start, end) for the request's Range header, end exclusive. One range is all that is understood."""

@@ -104,7 +104,14 @@ class Deployment:
 
     def deploy(self, stack, template, key, region, parameters, *options):
         overrides = [f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items()]
-        command = [TOOLS / "sam" / "bin" / "sam", "deploy", "--config-file", self.samconfig(), "--template-file", template]
+        command = [
+            TOOLS / "sam" / "bin" / "sam",
+            "deploy",
+            "--config-file",
+            self.samconfig(),
+            "--template-file",
+            template,
+        ]
         command += ["--stack-name", stack, "--region", region]
         command += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", *options]
         command += ["--parameter-overrides", *overrides]

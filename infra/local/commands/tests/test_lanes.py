@@ -46,7 +46,9 @@ class LanesTest(unittest.TestCase):
     def test_the_first_failure_stops_the_other_lane_and_shows_the_log(self):
         began = time.monotonic()
         failing = [Step("a step", command("sh", "-c", "echo what went wrong; exit 3")), Step("never", command("true"))]
-        with self.assertRaisesRegex(Failure, r"(?s)what went wrong.*a step failed \(3\)\. Its whole output is in .*a-step\.log"):
+        with self.assertRaisesRegex(
+            Failure, r"(?s)what went wrong.*a step failed \(3\)\. Its whole output is in .*a-step\.log"
+        ):
             self.run_lanes(failing, [Step("long", command("sleep", "60")), Step("late", command("true"))])
         self.assertLess(time.monotonic() - began, 20)
         self.assertRegex(self.printed, r"^a step +FAILED +0 s\n$")

@@ -22,7 +22,9 @@ def arguments():
     parser.add_argument("--from", dest="revision", default="HEAD", help="git revision that is deployed first (HEAD)")
     parser.add_argument("--functions", type=Path, metavar="DIR", help="its functions, built already")
     parser.add_argument("--import-seconds", type=int, default=60, help="an import's: longer than the upgrade (60)")
-    parser.add_argument("--dir", type=Path, default=TARGET / "upgrade", help="sources, build and stack (target/upgrade)")
+    parser.add_argument(
+        "--dir", type=Path, default=TARGET / "upgrade", help="sources, build and stack (target/upgrade)"
+    )
     parser.add_argument("--port", type=int, default=4966, help="the stack's AWS endpoint (4966)")
     parser.add_argument("--api-port", type=int, default=4980, help="the stack's cloud uploader (4980)")
     parser.add_argument("--obs-port", type=int, default=4982, help="the stack's stand-in for OBS (4982)")

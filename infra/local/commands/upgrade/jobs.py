@@ -104,7 +104,9 @@ class Jobs:
         """Whoever has ended before the upgrade was done has shown nothing."""
         for job in self.all:
             if job.end == "succeeded" and job.state() in uploads.FINAL_STATES:
-                raise Failure(f"job {job.number}, {job.moment}, ended before the upgrade did: give --import-seconds more")
+                raise Failure(
+                    f"job {job.number}, {job.moment}, ended before the upgrade did: give --import-seconds more"
+                )
 
     def finish(self):
         """Kills the job that is to be killed by the new version, and lets all others go on to their ends."""

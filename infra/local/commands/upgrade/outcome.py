@@ -5,7 +5,14 @@ import time
 from common import aws
 from common.failure import Failure
 
-LOG_OF_SUCCESS = ("Receiving ", "Received ", "Start uploading image ", "Importing a disk ", "Created image: ", "Upload took: ")
+LOG_OF_SUCCESS = (
+    "Receiving ",
+    "Received ",
+    "Start uploading image ",
+    "Importing a disk ",
+    "Created image: ",
+    "Upload took: ",
+)
 LOG_OF_KILL = ("Receiving ", "Received ", "Start uploading image ", "Importing a disk ", "Killed.")
 
 CLEAN_UP_TIMEOUT = 180
