@@ -1,9 +1,9 @@
-//! The fault matrix: every call that a function makes is broken in every way that calls break, and its job has to end all
-//! the same and to leave nothing behind.
+//! The fault matrix: every call that a function makes is broken in every way that calls break, and its job has to end
+//! all the same and to leave nothing behind.
 //!
-//! The rows are calls. They are recorded from undisturbed runs of each [`Scenario`], not listed by hand, so that none is
-//! left out. The columns are faults ([`CallFault`]). A [`Case`] is one run with one fault, and its [`Outcome`] is checked
-//! against an expectation.
+//! The rows are calls. They are recorded from undisturbed runs of each [`Scenario`], not listed by hand, so that none
+//! is left out. The columns are faults ([`CallFault`]). A [`Case`] is one run with one fault, and its [`Outcome`] is
+//! checked against an expectation.
 
 mod case;
 mod expectation;

@@ -8,7 +8,7 @@
 //! | `POST /_faults/rules` | a [`Rule`]; `{"rule": 3}` |
 //! | `GET /_faults/rules/3` | a [`RuleStatus`]: `{"hits": 1, "holding": false}` |
 //! | `POST /_faults/rules/3/release` | releases the calls that the rule holds |
-//! | `DELETE /_faults/rules/3`, `DELETE /_faults/rules` | removes a rule, or all, and releases the calls that it holds |
+//! | `DELETE /_faults/rules/3`, `DELETE /_faults/rules` | removes a rule, or all, and releases what it holds |
 //! | `GET /_faults/calls?job=17`, `GET /_faults/calls` | a list of [`CallCount`]s: of a job, or of all |
 //!
 //! Everything else is forwarded unchanged. Linux only: the caller is found in /proc.

@@ -180,7 +180,7 @@ async fn lists() {
     let b = stack.create(&upload).await.id();
     let c = stack.create(&upload).await.id();
 
-    // In the order of the request, unknown jobs left out, repeated ones twice; and more names than DynamoDB takes at once.
+    // In the order of the request, unknown jobs left out, repeated ones twice; more names than DynamoDB takes at once.
     let unknown: String = (0..150)
         .map(|n| format!("&name={}", 1_000_000 + n))
         .collect();

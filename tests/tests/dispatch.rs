@@ -138,8 +138,8 @@ fn order(user: &str) -> Order {
     serde_json::from_value(order).expect("this is an order")
 }
 
-/// Dispatches, and dies on the way in about half of all cases: after some of its steps, so that a slow machine gets as far
-/// as a fast one.
+/// Dispatches, and dies on the way in about half of all cases: after some of its steps, so that a slow machine gets as
+/// far as a fast one.
 async fn dispatch_and_perhaps_die(dispatcher: &Dispatcher) {
     let mut run = pin!(dispatcher.run());
     let mut steps = fastrand::u32(1..STEPS);

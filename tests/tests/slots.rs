@@ -52,12 +52,8 @@ async fn who_waits_and_who_uploads() {
 }
 
 async fn hold_uploads() -> RuleGuard {
-    let rule = Rule {
-        function: Some(function::PREPARE.to_owned()),
-        times: None,
-        ..Rule::new("sts:AssumeRole", Fault::Hold)
-    };
-    FaultClient::from_env().add(rule).await
+    let hold = Rule::of_function(function::PREPARE, "sts:AssumeRole", Fault::Hold);
+    FaultClient::from_env().add(hold.for_all()).await
 }
 
 /// Three jobs of tom, one of tim, two of tam, and another one of tom.

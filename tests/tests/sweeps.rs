@@ -1,8 +1,8 @@
-//! The sweeper ends what nothing else ends. It also runs on its schedule here, once a minute, so that the tests look at the
-//! result, and not at which run brought it about.
+//! The sweeper ends what nothing else ends. It also runs on its schedule here, once a minute, so that the tests look at
+//! the result, and not at which run brought it about.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use tests::{Fault, FaultClient, JobId, Rule, Stack, function, unique};
+use tests::{Fault, FaultClient, JobId, Rule, RuleGuard, Stack, function, unique};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// As many slots as the stack has. Each test takes what its jobs need, so that none of them waits for those of another.
@@ -10,6 +10,23 @@ static SLOTS: Semaphore = Semaphore::const_new(4);
 
 async fn slots(count: u32) -> SemaphorePermit<'static> {
     SLOTS.acquire_many(count).await.expect("it is not closed")
+}
+
+/// Two jobs of the user, which keep their slots as long as their rules last, and a third one that waits for a slot.
+async fn two_stalled_and_one_waiting(
+    stack: &Stack,
+    user: &str,
+) -> ([(JobId, RuleGuard); 2], JobId) {
+    let first = stack
+        .stalled(user, function::TRANSFER, "s3:GetObject")
+        .await;
+    let second = stack
+        .stalled(user, function::TRANSFER, "s3:GetObject")
+        .await;
+    let id = stack.create(&stack.built_disk(user).await).await.id();
+    let waits = || stack.waits_for_slot(id);
+    stack.until(id, "it waits", waits).await;
+    ([first, second], id)
 }
 
 /// Longer than any function lives, in seconds.
@@ -79,35 +96,14 @@ async fn an_execution_without_a_job() {
 async fn a_lost_wake_up_of_a_kill() {
     let _slots = slots(2).await;
     let stack = Stack::new().await;
-    let user = "sweep-wake";
-    let (first, first_rule) = stack
-        .stalled(user, function::PREPARE, "sts:AssumeRole")
-        .await;
-    let (second, second_rule) = stack
-        .stalled(user, function::PREPARE, "sts:AssumeRole")
-        .await;
-    // The user's third job waits.
-    let id = stack.create(&stack.built_disk(user).await).await.id();
-    let waits = || stack.waits_for_slot(id);
-    stack.until(id, "it waits", waits).await;
-    let lost = Rule {
-        times: None,
-        ..Rule::of_job(
-            id,
-            function::API,
-            "states:SendTaskFailure",
-            Fault::AccessDenied,
-        )
-    };
-    let lost = FaultClient::from_env().add(lost).await;
-    stack.kill(id).await;
-    assert!(lost.hits().await > 0);
-    assert_eq!(waits().await, Ok(()));
+    let (stalled, id) = two_stalled_and_one_waiting(&stack, "sweep-wake").await;
+    assert!(stack.kill_without_notice(id).await);
+    assert_eq!(stack.waits_for_slot(id).await, Ok(()));
     stack.age(id, 60).await;
     stack.sweep_for(id).await;
     stack.failure(id).await;
-    drop((first_rule, second_rule));
-    for id in [first, second] {
+    for (id, rule) in stalled {
+        drop(rule);
         stack.success(id).await;
     }
 }
@@ -147,19 +143,10 @@ async fn a_token_that_nobody_answers() {
 /// A job has a slot, and its execution waits for another token than the record has: it never goes on.
 #[tokio::test]
 async fn a_slot_that_nobody_uses() {
-    let user = "sweep-unused";
     let _slots = slots(2).await;
     let stack = Stack::new().await;
-    let (first, first_rule) = stack
-        .stalled(user, function::TRANSFER, "s3:GetObject")
-        .await;
-    let (second, second_rule) = stack
-        .stalled(user, function::TRANSFER, "s3:GetObject")
-        .await;
-    let id = stack.create(&stack.built_disk(user).await).await.id();
-    stack
-        .until(id, "it waits", || stack.waits_for_slot(id))
-        .await;
+    let (stalled, id) = two_stalled_and_one_waiting(&stack, "sweep-unused").await;
+    let [(first, first_rule), (second, second_rule)] = stalled;
     stack.lose_token(id).await;
     stack.kill(first).await;
     drop(first_rule);
@@ -185,11 +172,8 @@ async fn what_could_not_be_removed() {
     let (id, rule) = stack
         .stalled("sweep-left", function::SEAL, "ec2:ImportSnapshot")
         .await;
-    let denied = Rule {
-        times: None,
-        ..Rule::of_job(id, function::FINISH, "s3:DeleteObject", Fault::AccessDenied)
-    };
-    let denied = FaultClient::from_env().add(denied).await;
+    let denied = Rule::of_job(id, function::FINISH, "s3:DeleteObject", Fault::AccessDenied);
+    let denied = FaultClient::from_env().add(denied.for_all()).await;
     stack.kill(id).await;
     drop(rule);
     let job = stack.end(id).await;

@@ -79,14 +79,11 @@ impl Injection {
         let FunctionCall { function, call } = target;
         let rule = match job {
             Some(job) => Rule::of_job(job, function, call, fault.at_proxy()),
-            None => Rule {
-                function: Some(function.clone()),
-                ..Rule::new(call, fault.at_proxy())
-            },
+            None => Rule::of_function(function, call, fault.at_proxy()),
         };
-        Some(Rule {
-            times: (*fault != CallFault::Denied).then_some(1),
-            ..rule
+        Some(match fault {
+            CallFault::Denied => rule.for_all(),
+            _ => rule,
         })
     }
 

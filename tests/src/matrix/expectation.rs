@@ -53,8 +53,8 @@ pub fn names_denied_call(reason: &str, call: &str) -> bool {
     reason.contains(call) && codes.iter().any(|code| reason.contains(code))
 }
 
-/// The denied call that the job's log has to name if something is left. Calls to DynamoDB are exempt: without its record,
-/// `finish` does not know what to remove, and is called again soon.
+/// The denied call that the job's log has to name if something is left. Calls to DynamoDB are exempt: without its
+/// record, `finish` does not know what to remove, and is called again soon.
 pub fn call_to_log(case: &Case) -> Option<&str> {
     match &case.injection {
         Injection::Call {
@@ -94,8 +94,8 @@ fn expected_end(case: &Case) -> End<'_> {
     }
 }
 
-/// Whether all goes well without the call: a log that cannot be written fails nothing, and a wait that a kill cannot end
-/// ends by itself.
+/// Whether all goes well without the call: a log that cannot be written fails nothing, and a wait that a kill cannot
+/// end ends by itself.
 fn is_dispensable(scenario: Scenario, call: &str) -> bool {
     let writes_log = ["logs:PutLogEvents", "logs:CreateLogStream"].contains(&call);
     match scenario {

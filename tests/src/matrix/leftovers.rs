@@ -18,7 +18,7 @@ impl Harness {
         outcome.leftovers_after_sweep.extend(later);
     }
 
-    /// Whatever is left of a job in both accounts, except its finished AMI and that AMI's snapshot, and what works on it.
+    /// What is left of a job in both accounts, except its finished AMI and that AMI's snapshot, and what works on it.
     async fn leftovers(&self, stack: &Stack, job: &Job) -> Vec<String> {
         let mut leftovers = stack.leftovers(job).await;
         leftovers.extend(self.running(job.id()).await);

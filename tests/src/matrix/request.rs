@@ -86,8 +86,8 @@ impl Harness {
         self.stack.get(&path).await
     }
 
-    /// One of the upload's jobs has to succeed, and none may stay open. There are two jobs if the first call took effect
-    /// and was answered by an error; then one of them fails, as the other has taken the AMI name.
+    /// One of the upload's jobs has to succeed, and none may stay open. There are two jobs if the first call took
+    /// effect and was answered by an error; then one of them fails, as the other has taken the AMI name.
     async fn check_created(&self, upload: &Upload, outcome: &mut Outcome) {
         let mut succeeded = false;
         for id in self.stack.jobs_of(&upload.package).await {

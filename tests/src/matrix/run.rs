@@ -38,8 +38,8 @@ pub fn all_cases(rows: &[(Scenario, FunctionCall)]) -> Vec<Case> {
     cases
 }
 
-/// Runs so many of the cases at a time, and then the exclusive ones alone. Reports each as it ends, and returns all in the
-/// order in which they were given.
+/// Runs so many of the cases at a time, and then the exclusive ones alone. Reports each as it ends, and returns all in
+/// the order in which they were given.
 pub async fn run(
     harness: Arc<Harness>,
     cases: Vec<Case>,

@@ -86,8 +86,8 @@ impl Harness {
         outcome
     }
 
-    /// Waits until the job's own execution is over, and kills the job meanwhile if that is the fault. A permission that was
-    /// taken away is then given back.
+    /// Waits until the job's own execution is over, and kills the job meanwhile if that is the fault. A permission that
+    /// was taken away is then given back.
     async fn pass_fault(
         &self,
         case: &Case,

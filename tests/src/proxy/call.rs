@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn json_services_name_the_call_in_a_header() {
         for (service, target, name) in [
             (
                 "dynamodb",
@@ -180,6 +180,10 @@ mod tests {
         ] {
             assert_eq!(named(service, "POST", "/", Some(target), "{}"), name);
         }
+    }
+
+    #[test]
+    fn ec2_and_sts_name_the_call_in_the_body() {
         for (service, body, name) in [
             (
                 "ec2",
@@ -195,6 +199,10 @@ mod tests {
         ] {
             assert_eq!(named(service, "POST", "/", None, body), name);
         }
+    }
+
+    #[test]
+    fn lambda_names_the_call_in_the_path() {
         let invocation = "/2015-03-31/functions/cloudupload-Dispatch-1A2B3C/invocations";
         assert_eq!(
             named("lambda", "POST", invocation, None, "{}"),
@@ -204,6 +212,10 @@ mod tests {
             named("lambda", "GET", "/2015-03-31/functions", None, ""),
             "lambda:GET"
         );
+    }
+
+    #[test]
+    fn s3_names_the_call_by_method_path_and_query() {
         for (method, uri, name) in [
             ("PUT", "/b", "s3:CreateBucket"),
             ("PUT", "/b/", "s3:CreateBucket"),

@@ -72,8 +72,8 @@ impl CallCounts {
     }
 }
 
-/// The job that a process begins to work on with this call: whatever a function does for a job, it first makes, reads or
-/// writes the job's record, whose key is the job's number.
+/// The job that a process begins to work on with this call: whatever a function does for a job, it first makes, reads
+/// or writes the job's record, whose key is the job's number.
 fn job_of(call: &Call, body: &[u8]) -> Option<String> {
     let field = match (call.service.as_str(), call.operation.as_str()) {
         ("dynamodb", "GetItem" | "UpdateItem") => "Key",

@@ -41,6 +41,14 @@ impl Rule {
         }
     }
 
+    /// A rule that hits the next such call of the function, for whatever job.
+    pub fn of_function(function: &str, call: &str, fault: Fault) -> Self {
+        Self {
+            function: Some(function.to_owned()),
+            ..Self::new(call, fault)
+        }
+    }
+
     /// A rule that hits the next such call of the function for the job.
     pub fn of_job(job: JobId, function: &str, call: &str, fault: Fault) -> Self {
         // A function may begin with a transaction, from which the proxy does not learn the function's job. Each
@@ -48,9 +56,16 @@ impl Rule {
         let by_text = call == "dynamodb:TransactWriteItems";
         Self {
             job: (!by_text).then(|| job.to_string()),
-            function: Some(function.to_owned()),
             text: by_text.then(|| format!("{{\"S\":\"{job}\"}}")),
-            ..Self::new(call, fault)
+            ..Self::of_function(function, call, fault)
+        }
+    }
+
+    /// The same rule for every such call, not only the next.
+    pub fn for_all(self) -> Self {
+        Self {
+            times: None,
+            ..self
         }
     }
 }
@@ -205,10 +220,7 @@ mod tests {
             skip: 1,
             ..Rule::new("s3:UploadPart", Fault::Throttle)
         });
-        rules.add(Rule {
-            times: None,
-            ..Rule::new("s3:UploadPart", Fault::Timeout)
-        });
+        rules.add(Rule::new("s3:UploadPart", Fault::Timeout).for_all());
         assert_eq!(hits(&rules, "s3:GetObject", 1), [None]);
         let (throttle, timeout) = (Some(Fault::Throttle), Some(Fault::Timeout));
         assert_eq!(
@@ -229,10 +241,8 @@ mod tests {
             job: Some(job.to_owned()),
             ..Rule::new("s3:UploadPart", Fault::Throttle)
         };
-        let function = |function: &str| Rule {
-            function: Some(function.to_owned()),
-            ..Rule::new("s3:UploadPart", Fault::Throttle)
-        };
+        let function =
+            |function: &str| Rule::of_function(function, "s3:UploadPart", Fault::Throttle);
         let text = |text: &str| Rule {
             text: Some(text.to_owned()),
             ..Rule::new("s3:UploadPart", Fault::Throttle)

@@ -171,7 +171,7 @@ impl Proxy {
     ) -> Result<Response<Body>, HungUp> {
         match hit.fault {
             Fault::Throttle | Fault::ServerError | Fault::AccessDenied => {
-                // The body is read to its end: a client that still sends would see a broken connection instead of the answer.
+                // The body is read to its end: a client that still sends would see a broken connection, no answer.
                 while let Some(frame) = body.frame().await {
                     if frame.is_err() {
                         return Err(HungUp);

@@ -25,7 +25,7 @@ use super::{CallCount, Fault, Proxy, Rule};
 use crate::{FaultClient, JobId, function};
 
 const MIB: usize = 1 << 20;
-/// For an answer that never comes. As short as possible: on a busy machine, other calls have to be answered in this time.
+/// The time for a call that is never answered. On a busy machine, other calls have to be answered within it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 struct Scene {
@@ -231,13 +231,7 @@ async fn refused(
         (Fault::AccessDenied, access_denied, 1),
     ] {
         let before = scene.count(call).await;
-        let rule = scene
-            .faults
-            .add(Rule {
-                times: None,
-                ..Rule::new(call, fault)
-            })
-            .await;
+        let rule = scene.faults.add(Rule::new(call, fault).for_all()).await;
         assert_eq!(ask(&scene).await, Err(code.to_owned()), "{call}");
         assert_eq!(
             scene.count(call).await - before,
@@ -330,10 +324,7 @@ async fn a_call_that_fails_once_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_never_comes_is_a_timeout() {
     let scene = scene_with_timeout(CALL_TIMEOUT).await;
-    let rule = Rule {
-        times: None,
-        ..Rule::new("dynamodb:GetItem", Fault::Timeout)
-    };
+    let rule = Rule::new("dynamodb:GetItem", Fault::Timeout).for_all();
     let _rule = scene.faults.add(rule).await;
     assert_eq!(scene.get_item().await, Err("timeout".to_owned()));
 }

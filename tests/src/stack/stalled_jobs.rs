@@ -26,15 +26,23 @@ impl Stack {
     /// A job whose `api` dies between writing the record and starting the execution.
     pub async fn create_without_execution(&self, upload: &Upload) -> JobId {
         let rule = Rule {
-            function: Some(function::API.to_owned()),
             text: Some(upload.package.clone()),
-            ..Rule::new("dynamodb:PutItem", Fault::Kill)
+            ..Rule::of_function(function::API, "dynamodb:PutItem", Fault::Kill)
         };
         let _rule = FaultClient::from_env().add(rule).await;
         let answer = self.post(upload).await;
         assert!(answer.status().is_server_error(), "{answer:?}");
         let jobs = self.jobs_of(&upload.package).await;
         jobs.into_iter().next().expect("the job has a record")
+    }
+
+    /// Kills the job, and keeps its waiting execution from being told. Returns whether it waits.
+    pub async fn kill_without_notice(&self, id: JobId) -> bool {
+        let call = "states:SendTaskFailure";
+        let denied = Rule::of_job(id, function::API, call, Fault::AccessDenied);
+        let denied = FaultClient::from_env().add(denied.for_all()).await;
+        self.kill(id).await;
+        denied.hits().await > 0
     }
 
     /// Waits for the rule to hit, or for the job's own execution to end, and returns whether the rule has hit.

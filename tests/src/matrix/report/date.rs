@@ -1,6 +1,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The date in UTC, as in `2026-11-27` (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+/// The date in UTC, as in `2026-11-27` (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`).
 pub fn of(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH);
     let days = since.expect("the clock is past 1970").as_secs() / 86_400 + 719_468;

@@ -36,16 +36,16 @@ then a call of `finish` is broken. In the last column the job is killed a second
     Table {
         title: "A request to the API",
         about: "\
-The status of the answer, and seconds until it came. After an error the same request is sent again, which has to answer 200.
-A job that a failed create call leaves is ended by the sweeper.",
+The status of the answer, and seconds until it came. After an error the same request is sent again, which has to answer
+200. A job that a failed create call leaves is ended by the sweeper.",
         has: |scenario| matches!(scenario, Scenario::Request(_)),
         columns: CallFault::WITHOUT_A_JOB,
     },
     Table {
         title: "The sweeper",
         about: "\
-In one run: a job without an execution, a killed job whose execution waits and was not told, an execution without a job, and
-slots of jobs that do not exist. 500 is a sweep that failed; the next one has to put everything in order.",
+In one run: a job without an execution, a killed job whose execution waits and was not told, an execution without a job,
+and slots of jobs that do not exist. 500 is a sweep that failed; the next one has to put everything in order.",
         has: |scenario| scenario == Scenario::Sweep,
         columns: CallFault::WITHOUT_A_JOB,
     },

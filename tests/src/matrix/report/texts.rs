@@ -3,38 +3,38 @@
 pub const HEAD: &str = "\
 # What goes wrong, and what comes of it
 
-Written by `make faults OPTIONS=--write` on DATE, from one run on one machine. Every call that a function makes to AWS was
-broken in every way that calls break, one at a time, by a proxy between the functions and the emulated AWS
+Written by `make faults OPTIONS=--write` on DATE, from one run on one machine. Every call that a function makes to AWS
+was broken in every way that calls break, one at a time, by a proxy between the functions and the emulated AWS
 (`tests/src/proxy`). The calls were recorded from undisturbed runs, so that none is left out.
 
-This is about functions, workflow and template on an emulator. It says nothing about real AWS: neither how frequently calls
-fail there nor whether they fail in these ways.
+This is about functions, workflow and template on an emulator. It says nothing about real AWS: neither how frequently
+calls fail there nor whether they fail in these ways.
 
 - **throttled once**, **5xx once**: the first such call is refused, in the words of the service.
 - **timeout once**: the first such call takes effect, and its answer never comes.
 - **denied always**: every such call is refused, because a permission is missing. The permission is given back when the
   job's execution is over.
 - **function killed**: the function's process gets a SIGKILL; the call takes effect, its answer is not seen.
-- **job killed**: `cmd=kill` comes while the call is under way. Calls of a step to S3, EC2 and STS do not come back then;
-  others do, once the kill is answered.
+- **job killed**: `cmd=kill` comes while the call is under way. Calls of a step to S3, EC2 and STS do not come back
+  then; others do, once the kill is answered.
 
 The image has 48 MiB, and its import takes 4 s. Several jobs run at a time, each of another user.
 A `*` marks a run that left something until the sweeper ran.
 
 ## What is expected
 
-- Every job ends. If a call fails once, the job ends as without the fault. If a permission is missing, the job fails, and
-  `details` names the call and AWS's code. There are two exceptions: a log that cannot be written fails no job, and what
-  `finish` may not do, the sweeper does once it is permitted. A job that succeeds has an AMI with the bytes of the disk.
+- Every job ends. If a call fails once, the job ends as without the fault. If a permission is missing, the job fails,
+  and `details` names the call and AWS's code. There are two exceptions: a log that cannot be written fails no job, and
+  what `finish` may not do, the sweeper does once it is permitted. A job that succeeds has an AMI with the disk's bytes.
 - A killed job is `failed`, `killed` at once, and nothing of it runs 10 s later.
 - A request that the API answers by an error may be sent again. If a permission is missing, the error names the call and
   AWS's code.
-- Nothing is left in either account but finished AMIs and their snapshots: no object, no unfinished upload, no snapshot, AMI
-  or import task, no slot, no place in the queue, no execution, no mark of an unfinished job. This is counted after a sweep
-  a quarter of an hour later (the records are made older by that time); what was there before is counted too.
-- No run takes longer than its limit: 60 s, and the time that the function waits for an answer that does not come (60 s for
-  S3, 15 s for others) or for the next byte of OBS (30 s). If `finish` lacks a permission, the limit is 75 s more, until
-  after the next sweep. A request to the API has 29 s.
+- Nothing is left in either account but finished AMIs and their snapshots: no object, no unfinished upload, no snapshot,
+  AMI or import task, no slot, no place in the queue, no execution, no mark of an unfinished job. This is counted after a
+  sweep a quarter of an hour later (the records are made older by that time); what was there before is counted too.
+- No run takes longer than its limit: 60 s, and the time that the function waits for an answer that does not come (60 s
+  for S3, 15 s for others) or for the next byte of OBS (30 s). If `finish` lacks a permission, the limit is 75 s more,
+  until after the next sweep. A request to the API has 29 s.
 
 ## In short
 
@@ -43,8 +43,8 @@ A `*` marks a run that left something until the sweeper ran.
 ";
 
 pub const UNDISTURBED: &str = "\
-The runs from which the calls were recorded. A call belongs to the first run that makes it; a call of `finish` belongs to
-the first that succeeds and to the first that is killed.";
+The runs from which the calls were recorded. A call belongs to the first run that makes it; a call of `finish` belongs
+to the first that succeeds and to the first that is killed.";
 
 pub const OBS: &str = "\
 What OBS does on the first request for the file. It serves the next request well, except where the job is killed.";
@@ -56,8 +56,8 @@ pub const LEFT: &str = "\
 Except in the runs of the sweeper's own table.";
 
 pub const UNBROKEN: &str = "\
-Functions make them after a fault, to find out what became of a call. They were not broken in their turn: two things would
-have to go wrong at once.";
+Functions make them after a fault, to find out what became of a call. They were not broken in their turn: two things
+would have to go wrong at once.";
 
 pub const ELSEWHERE: &str = "
 ## What is shown elsewhere
