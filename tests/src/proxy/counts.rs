@@ -1,4 +1,4 @@
-//! What each function works on, and what it asked.
+//! The calls that were made, and the job that each function works on.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,17 +11,17 @@ use serde_json::Value;
 
 use super::{call::Call, caller::Caller};
 
-/// A call, by whom and for whom.
+/// A call, with the function that makes it and the job that it is for. Without a function, another program makes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
+pub struct AttributedCall {
     pub job: Option<String>,
     pub function: Option<String>,
     pub call: String,
 }
 
-/// How often a call was made, counted at each attempt. Without a function, by another program; without a job, for none.
+/// The number of times that a call was made, each attempt counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct CallCount {
     pub job: Option<String>,
     pub function: Option<String>,
     pub call: String,
@@ -29,58 +29,59 @@ pub struct Sighting {
 }
 
 #[derive(Default)]
-pub struct Seen(Mutex<State>);
+pub struct CallCounts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     /// The job of each process: a function works on one event at a time.
     jobs: HashMap<Pid, String>,
-    counts: BTreeMap<Asked, u32>,
+    counts: BTreeMap<AttributedCall, u32>,
 }
 
-impl Seen {
-    pub fn note(&self, caller: Option<&Caller>, call: &Call, body: &[u8]) -> Asked {
+impl CallCounts {
+    /// Counts a call, and tells whose it is.
+    pub fn add(&self, caller: Option<&Caller>, call: &Call, body: &[u8]) -> AttributedCall {
         let mut state = self.0.lock().expect("nobody panics with it");
         if let Some(caller) = caller
-            && let Some(job) = opened(call, body)
+            && let Some(job) = job_of(call, body)
         {
             state.jobs.insert(caller.pid, job);
         }
-        let asked = Asked {
+        let attributed = AttributedCall {
             job: caller.and_then(|caller| state.jobs.get(&caller.pid).cloned()),
             function: caller.map(|caller| caller.function.clone()),
             call: call.to_string(),
         };
-        *state.counts.entry(asked.clone()).or_default() += 1;
-        asked
+        *state.counts.entry(attributed.clone()).or_default() += 1;
+        attributed
     }
 
-    /// Of a job, or of all.
-    pub fn list(&self, job: Option<&str>) -> Vec<Sighting> {
+    /// The calls for a job, or all.
+    pub fn list(&self, job: Option<&str>) -> Vec<CallCount> {
         let state = self.0.lock().expect("nobody panics with it");
         let counts = state.counts.iter();
         counts
-            .filter(|(asked, _)| job.is_none() || asked.job.as_deref() == job)
-            .map(|(asked, &count)| Sighting {
-                job: asked.job.clone(),
-                function: asked.function.clone(),
-                call: asked.call.clone(),
+            .filter(|(call, _)| job.is_none() || call.job.as_deref() == job)
+            .map(|(call, &count)| CallCount {
+                job: call.job.clone(),
+                function: call.function.clone(),
+                call: call.call.clone(),
                 count,
             })
             .collect()
     }
 }
 
-/// The job that a process turns to with this call: whatever a function does for a job, it first makes, reads or writes
-/// the record of it, whose key is the job's number.
-fn opened(call: &Call, body: &[u8]) -> Option<String> {
-    let place = match (call.service.as_str(), call.operation.as_str()) {
+/// The job that a process begins to work on with this call: whatever a function does for a job, it first makes, reads
+/// or writes the job's record, whose key is the job's number.
+fn job_of(call: &Call, body: &[u8]) -> Option<String> {
+    let field = match (call.service.as_str(), call.operation.as_str()) {
         ("dynamodb", "GetItem" | "UpdateItem") => "Key",
         ("dynamodb", "PutItem") => "Item",
         _ => return None,
     };
     let body: Value = serde_json::from_slice(body).ok()?;
-    let id = body[place]["id"]["S"].as_str()?;
+    let id = body[field]["id"]["S"].as_str()?;
     let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| id.to_owned())
 }
@@ -100,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_process_works_on_the_job_it_read_last() {
-        let seen = Seen::default();
+        let counts = CallCounts::default();
         let caller = Caller {
             pid: Pid::INIT,
             function: "seal".to_owned(),
         };
-        let of = |place: &str, id: &str| json!({ place: { "id": { "S": id } } }).to_string();
-        let key = |id: &str| of("Key", id);
+        let body = |field: &str, id: &str| json!({ field: { "id": { "S": id } } }).to_string();
+        let key = |id: &str| body("Key", id);
         for (operation, body, job) in [
             ("Scan", "{}".to_owned(), None),
             ("UpdateItem", key("counter"), None),
@@ -115,23 +116,23 @@ mod tests {
             ("UpdateItem", key("counter"), Some("17")),
             ("DeleteItem", key("18"), Some("17")),
             ("UpdateItem", key("18"), Some("18")),
-            ("PutItem", of("Item", "19"), Some("19")),
+            ("PutItem", body("Item", "19"), Some("19")),
         ] {
-            let asked = seen.note(Some(&caller), &call(operation), body.as_bytes());
-            assert_eq!(asked.job.as_deref(), job, "{operation}");
+            let attributed = counts.add(Some(&caller), &call(operation), body.as_bytes());
+            assert_eq!(attributed.job.as_deref(), job, "{operation}");
         }
-        let asked = seen.note(None, &call("GetItem"), key("17").as_bytes());
-        assert_eq!((asked.job, asked.function), (None, None));
+        let attributed = counts.add(None, &call("GetItem"), key("17").as_bytes());
+        assert_eq!((attributed.job, attributed.function), (None, None));
         assert_eq!(
-            seen.list(Some("18")),
-            [Sighting {
+            counts.list(Some("18")),
+            [CallCount {
                 job: Some("18".to_owned()),
                 function: Some("seal".to_owned()),
                 call: "dynamodb:UpdateItem".to_owned(),
                 count: 1,
             }]
         );
-        let all = seen.list(None);
-        assert_eq!(all.iter().map(|sighting| sighting.count).sum::<u32>(), 9);
+        let all = counts.list(None);
+        assert_eq!(all.iter().map(|counted| counted.count).sum::<u32>(), 9);
     }
 }
