@@ -1,4 +1,4 @@
-//! The functions' short names: the template's logical ids in lower case, by which the fault proxy knows its callers.
+//! The functions' names, by which the fault proxy knows its callers.
 
 pub const API: &str = "api";
 pub const RECEIVE: &str = "receive";
@@ -6,7 +6,7 @@ pub const SLOT: &str = "slot";
 pub const PREPARE: &str = "prepare";
 pub const TRANSFER: &str = "transfer";
 pub const SEAL: &str = "seal";
-pub const CHECK: &str = "check";
+pub const POLL: &str = "poll";
 pub const REGISTER: &str = "register";
 pub const FINISH: &str = "finish";
 pub const SWEEP: &str = "sweep";

@@ -18,10 +18,9 @@ use aws_sdk_dynamodb::types::{
 };
 use cloudupload::{
     dispatch::Dispatcher,
-    job::{Job, JobId, Order, State, TaskToken},
-    jobs::{Jobs, JobsError},
-    machine::Callbacks,
-    slots::{Limits, Place, Slots, SlotsError, Waiter},
+    job::{Job, JobId, State, TaskToken, UploadRequest},
+    machine::TaskTokens,
+    store::{Jobs, Limits, Queued, Slots, StoreError, Waiter},
 };
 use serde_json::json;
 use tests::{Fault, FaultClient, Rule, RuleGuard, env_var, unique, until};
@@ -32,7 +31,7 @@ struct World {
     jobs: Jobs,
     slots: Slots,
     slots_table: String,
-    callbacks: Callbacks,
+    tokens: TaskTokens,
 }
 
 impl World {
@@ -55,7 +54,7 @@ impl World {
         );
         Self {
             slots: Slots::new(jobs.clone(), slots_table.clone()),
-            callbacks: Callbacks::new(aws_sdk_sfn::Client::from_conf(states.build())),
+            tokens: TaskTokens::new(aws_sdk_sfn::Client::from_conf(states.build())),
             jobs,
             slots_table,
         }
@@ -65,7 +64,7 @@ impl World {
         Dispatcher {
             slots: self.slots.clone(),
             limits,
-            callbacks: self.callbacks.clone(),
+            tokens: self.tokens.clone(),
         }
     }
 
@@ -73,7 +72,10 @@ impl World {
     async fn job(&self, user: &str) -> Job {
         let job = self
             .jobs
-            .create(order(user), JobId::new(1).expect("1 is a number of a job"))
+            .create(
+                request(user),
+                JobId::new(1).expect("1 is a number of a job"),
+            )
             .await
             .expect("a job is created");
         for state in [State::Receiving, State::Scheduled] {
@@ -101,7 +103,7 @@ impl World {
 fn waiter(job: &Job) -> Waiter {
     Waiter {
         job: job.id,
-        user: job.order.user.clone(),
+        user: job.request.user.clone(),
         execution: job.id.execution_name(),
         since: job.created,
     }
@@ -126,8 +128,8 @@ async fn make_table(config: &SdkConfig, name: &str, keys: &[(&str, ScalarAttribu
     table.send().await.expect("DynamoDB makes tables");
 }
 
-fn order(user: &str) -> Order {
-    let order = json!({
+fn request(user: &str) -> UploadRequest {
+    let request = json!({
         "user": user, "target": "ec2", "project": "Cloud:Images", "repository": "images", "package": "leap",
         "arch": "x86_64", "filename": "leap.raw.xz", "size": 1,
         "ec2": {
@@ -135,7 +137,7 @@ fn order(user: &str) -> Order {
             "ami_name": "leap",
         },
     });
-    serde_json::from_value(order).expect("this is an order")
+    serde_json::from_value(request).expect("this is a request")
 }
 
 /// Dispatches, and dies on the way in about half of all cases: after some of its steps, so that a slow machine gets as
@@ -227,7 +229,7 @@ async fn run_job(world: &World, uploads: &Uploads, number: usize) {
     dispatch_and_perhaps_die(&dispatcher).await;
     // Without a slot, it cannot begin.
     let begins = async || match world.slots.begin(job.id, "").await {
-        Err(refused @ SlotsError::NotHeld(_)) => Err(refused),
+        Err(refused @ StoreError::NotHeld(_)) => Err(refused),
         begun => {
             begun.expect("the job is open");
             Ok(())
@@ -236,7 +238,7 @@ async fn run_job(world: &World, uploads: &Uploads, number: usize) {
     until(&format!("a slot for job {}", job.id), begins).await;
     assert!(uploads.at_work.fetch_add(1, Ordering::SeqCst) < LIMITS.total);
     let early = world.slots.release(job.id).await;
-    assert!(matches!(early, Err(SlotsError::NotFinal(_))), "{early:?}");
+    assert!(matches!(early, Err(StoreError::NotFinal(_))), "{early:?}");
     *uploads
         .began
         .lock()
@@ -313,13 +315,13 @@ async fn a_job_that_ended_while_it_waited_gets_no_slot() {
     assert_eq!(held[0].job, next.id);
     let refused = world.slots.begin(gone.id, "").await;
     assert!(
-        matches!(&refused, Err(SlotsError::Jobs(JobsError::Moved(job))) if job.details == "killed"),
+        matches!(&refused, Err(StoreError::Superseded(job)) if job.details == "killed"),
         "{refused:?}"
     );
     // A step that runs twice, with another token, keeps what the job has.
     let token = TaskToken("another".to_owned());
     let placed = world.slots.wait(&waiter(&next), &token).await;
-    assert_eq!(placed.expect("the job is open"), Place::Held);
+    assert_eq!(placed.expect("the job is open"), Queued::Held);
     let job = world.jobs.get(next.id).await.expect("the job is there");
     assert_eq!(job.token, Some(token));
 }

@@ -15,7 +15,7 @@ const CALLS: [(Scenario, &str, &str, CallFault); 14] = [
     (Scenario::NewBucket, function::PREPARE, "s3:CreateBucket", CallFault::ServerError),
     (Scenario::Upload, function::TRANSFER, "s3:GetObject", CallFault::JobKilled),
     (Scenario::Upload, function::SEAL, "ec2:ImportSnapshot", CallFault::FunctionKilled),
-    (Scenario::Upload, function::CHECK, "ec2:DescribeImportSnapshotTasks", CallFault::Throttle),
+    (Scenario::Upload, function::POLL, "ec2:DescribeImportSnapshotTasks", CallFault::Throttle),
     (Scenario::Upload, function::REGISTER, "ec2:RegisterImage", CallFault::Timeout),
     (Scenario::Upload, function::FINISH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
     (Scenario::KilledImporting, function::FINISH, "ec2:CancelImportTask", CallFault::Denied),

@@ -26,7 +26,7 @@ async fn wherever_it_is() {
         (function::TRANSFER, "s3:UploadPart"),
         (function::SEAL, "s3:CompleteMultipartUpload"),
         (function::SEAL, "ec2:ImportSnapshot"),
-        (function::CHECK, "ec2:DescribeImportSnapshotTasks"),
+        (function::POLL, "ec2:DescribeImportSnapshotTasks"),
         (function::REGISTER, "ec2:RegisterImage"),
         // as it is about to succeed
         (function::FINISH, "s3:DeleteObject"),

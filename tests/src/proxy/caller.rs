@@ -65,7 +65,12 @@ fn function(environment: &[u8]) -> Option<String> {
         .split(|&byte| byte == 0)
         .find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
     let name = str::from_utf8(name).ok()?;
-    Some(name.rsplit('-').nth(1).unwrap_or(name).to_lowercase())
+    let id = name.rsplit('-').nth(1).unwrap_or(name).to_lowercase();
+    Some(match id.as_str() {
+        // The template keeps the logical ID that this function had in the first release.
+        "check" => "poll".to_owned(),
+        _ => id,
+    })
 }
 
 fn holds(process: &Path, socket: &str) -> bool {
