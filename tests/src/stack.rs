@@ -1,6 +1,7 @@
 //! The local stack: a module for each part of it that the tests drive or look into.
 
 mod account;
+mod account_settings;
 mod api;
 mod executions;
 mod lambda;
