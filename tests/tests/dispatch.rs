@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
@@ -36,7 +36,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let own = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        // As many attempts as in a step: five failures may hit the same call.
+        let retries = RetryConfig::standard().with_max_attempts(9);
+        let own = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries);
+        let own = own.load().await;
         let proxy = env_var("FAULTS_URL");
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&own).endpoint_url(&proxy);
         let states = aws_sdk_sfn::config::Builder::from(&own).endpoint_url(&proxy);

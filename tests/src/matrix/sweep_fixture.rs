@@ -35,7 +35,7 @@ impl Harness {
         let hold = Rule::of_job(stray, function::RECEIVE, "dynamodb:UpdateItem", Fault::Hold);
         let hold = self.faults.add(hold.for_all()).await;
         self.stack.start(stray).await;
-        self.stack.is_hit(&hold, stray).await;
+        self.stack.wait_for_hit(&hold, stray).await;
         self.stack.age(unstarted, START_OVERDUE).await;
         self.stack.age(unnotified, KILL_OVERDUE).await;
         SweepFixture {

@@ -125,7 +125,7 @@ impl Harness {
             ..Rule::of_job(id, point.function, point.call, Fault::Hold)
         };
         let hold = self.faults.add(hold).await;
-        match self.stack.is_hit(&hold, id).await {
+        match self.stack.wait_for_hit(&hold, id).await {
             true => drop(self.stack.kill(id).await),
             false => outcome.unmet.push(format!(
                 "{} made no {}, and the job was not killed",
@@ -142,7 +142,7 @@ impl Harness {
         rule: Option<&RuleGuard>,
     ) -> Option<Kill> {
         match rule {
-            Some(rule) if !self.stack.is_hit(rule, id).await => return None,
+            Some(rule) if !self.stack.wait_for_hit(rule, id).await => return None,
             Some(_) => {}
             None => {
                 self.stack.wait(id, |job| job.state() != "created").await;
@@ -175,7 +175,7 @@ impl Harness {
         let id = self.stack.create(&upload).await.id();
         let hold = Rule::of_job(id, function::PREPARE, "sts:AssumeRole", Fault::Hold);
         let hold = self.faults.add(hold).await;
-        self.stack.is_hit(&hold, id).await;
+        self.stack.wait_for_hit(&hold, id).await;
         Neighbour { id, hold }
     }
 

@@ -15,7 +15,7 @@ impl Stack {
             let rule = Rule::of_job(id, function, call, Fault::Hold);
             let rule = faults.add(rule).await;
             self.start(id).await;
-            if self.is_hit(&rule, id).await {
+            if self.wait_for_hit(&rule, id).await {
                 return (id, rule);
             }
             // A function of another job may have granted the slot, and made the call instead of this one.
@@ -46,7 +46,7 @@ impl Stack {
     }
 
     /// Waits for the rule to hit, or for the job's own execution to end, and returns whether the rule has hit.
-    pub async fn is_hit(&self, rule: &RuleGuard, id: JobId) -> bool {
+    pub async fn wait_for_hit(&self, rule: &RuleGuard, id: JobId) -> bool {
         self.until(id, "the call or the execution's end", async || {
             let is_running = self.is_running(id).await;
             match rule.hits().await {
