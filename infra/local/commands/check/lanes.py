@@ -118,8 +118,15 @@ class Lanes:
         with self.lock:
             self.failure = self.failure or failure
             self.lock.notify_all()
+        self.signal_all(signal.SIGTERM)
+        last_resort = threading.Timer(KILL_TIMEOUT, self.signal_all, [signal.SIGKILL])
+        last_resort.daemon = True
+        last_resort.start()
+
+    def signal_all(self, number):
+        with self.lock:
             for process in self.processes.values():
-                kill(process, signal.SIGTERM)
+                kill(process, number)
 
 
 class Shell:
