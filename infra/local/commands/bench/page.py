@@ -14,10 +14,11 @@ Built with `--release`, as `make package` does. Lambda loads it at every cold st
     "Speed of `api`": """\
 The binary of the table above runs under a stand-in for the Lambda runtime API. A stand-in for DynamoDB answers at once,
 with what the emulator's DynamoDB answered to the same request before. So this is the function alone. Times include
-about 0.1 ms of the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is in
-the page cache, and nothing speaks TLS.""",
+about 0.1 ms of the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is
+in the page cache, and nothing speaks TLS.""",
     "Memory of the functions that move images": """\
-Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each image.""",
+Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each
+image.""",
     "Speed of `transfer`": """\
 From entering the state `Transfer` to leaving it: reading from staging, decompression, writing into the user's bucket;
 next to `xz -dc -TN FILE | cat >/dev/null` on the same file, just before. The emulator's S3, one Python process, shares
@@ -57,8 +58,9 @@ def page(tables):
         "",
         "All of it is from the local stack. On AWS,",
         "",
-        "- a cold start also has Lambda fetching the code and starting a sandbox, TLS and the first credentials; and `api`",
-        "  gets the share of a processor that goes with its memory, so processor time counts, not the time measured here;",
+        "- a cold start also has Lambda fetching the code and starting a sandbox, TLS and the first credentials; and",
+        "  `api` gets the share of a processor that goes with its memory, so processor time counts, not the time",
+        "  that is measured here;",
         "- S3 is slower for one connection and faster for many, and slices run on machines of their own;",
         "- an import takes minutes, most of a job's time, and how long is up to EC2;",
         "- OBS is behind a network, so `receive` is as fast as that.",

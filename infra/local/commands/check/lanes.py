@@ -81,10 +81,12 @@ class Lanes:
         try:
             with self.log(step).open("wb") as log:
                 step.run(Shell(self, log, began + STEP_TIMEOUT))
-        except subprocess.SubprocessError as error:
-            reason = "took too long" if isinstance(error, subprocess.TimeoutExpired) else str(error.returncode)
+        except (subprocess.SubprocessError, OSError, Failure) as error:
             self.end(step, f"FAILED {time.monotonic() - began:4.0f} s")
-            raise Failure(self.report(step, reason)) from error
+            raise Failure(self.report(step, reason(error))) from error
+        with self.lock:
+            self.done.add(step.name)
+            self.lock.notify_all()
         self.end(step, f"ok {time.monotonic() - began:8.0f} s")
 
     def report(self, step, reason):
@@ -103,9 +105,6 @@ class Lanes:
             self.active.remove(step.name)
             if self.failure:
                 raise Stopped
-            if not result.startswith("FAILED"):
-                self.done.add(step.name)
-                self.lock.notify_all()
             show(step.name, result)
             self.show_active()
 
@@ -118,8 +117,21 @@ class Lanes:
         with self.lock:
             self.failure = self.failure or failure
             self.lock.notify_all()
+        self.signal_all(signal.SIGTERM)
+        last_resort = threading.Timer(KILL_TIMEOUT, self.signal_all, [signal.SIGKILL])
+        last_resort.daemon = True
+        last_resort.start()
+
+    def signal_all(self, number):
+        with self.lock:
             for process in self.processes.values():
-                kill(process, signal.SIGTERM)
+                kill(process, number)
+
+
+def reason(error):
+    if isinstance(error, subprocess.TimeoutExpired):
+        return "took too long"
+    return str(error.returncode if isinstance(error, subprocess.CalledProcessError) else error)
 
 
 class Shell:
