@@ -44,9 +44,19 @@ def execution_of(env, job):
     return f"{env['UPLOAD_MACHINE_ARN'].replace(':stateMachine:', ':execution:')}:job-{job}"
 
 
+def s3_headers(access_key, region):
+    return {"Authorization": authorization(access_key, region, "s3"), "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}
+
+
+def create_bucket(env, bucket, access_key, region):
+    constraint = f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+    url = f"{env['AWS_ENDPOINT_URL']}/{bucket}"
+    fetch(url, constraint.encode(), s3_headers(access_key, region), method="PUT")
+
+
 def object_keys(env, bucket, prefix, access_key, region):
     """The keys in a bucket, up to a thousand of them."""
     query = urllib.parse.urlencode({"list-type": 2, "prefix": prefix})
-    headers = {"Authorization": authorization(access_key, region, "s3"), "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}
+    headers = s3_headers(access_key, region)
     listing = ElementTree.fromstring(fetch(f"{env['AWS_ENDPOINT_URL']}/{bucket}?{query}", headers=headers))
     return [key.text for key in listing.iterfind("{*}Contents/{*}Key")]

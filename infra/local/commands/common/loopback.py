@@ -9,9 +9,9 @@ from common.failure import Failure
 REQUEST_TIMEOUT = 60
 
 
-def fetch(url, data=None, headers=None):
-    """The body of the answer. A request with data is a POST."""
-    request = urllib.request.Request(url, data, headers or {})
+def fetch(url, data=None, headers=None, method=None):
+    """The body of the answer. Without a method, a request with data is a POST, and another a GET."""
+    request = urllib.request.Request(url, data, headers or {}, method=method)
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             request, timeout=REQUEST_TIMEOUT

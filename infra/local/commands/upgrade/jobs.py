@@ -2,7 +2,7 @@
 
 import time
 
-from common import uploads
+from common import aws, uploads
 from common.failure import Failure
 from upgrade.holds import Hold
 
@@ -14,6 +14,11 @@ STATE_TIMEOUT = 60
 """Seconds for a job to come into the state in which it is to be upgraded."""
 
 END_TIMEOUT = 300
+
+
+def user_bucket(env):
+    """The name of the bucket in the user's account."""
+    return f"obs-cloudupload-{env['USER_ACCOUNT']}-{env['USER_REGION']}"
 
 
 class Job:
@@ -64,6 +69,8 @@ class Jobs:
         self.all = []
 
     def bring_into_their_states(self):
+        # The first release found no bucket where the answer for a missing one is 403: its users had one.
+        aws.create_bucket(self.env, user_bucket(self.env), self.env["USER_ACCOUNT"], self.env["USER_REGION"])
         imported = [self.start(moment, end) for moment, end in IMPORTED]
         self.to_kill = imported[1]
         for job in imported:

@@ -4,6 +4,7 @@ import time
 
 from common import aws
 from common.failure import Failure
+from upgrade.jobs import user_bucket
 
 LOG_OF_SUCCESS = (
     "Receiving ",
@@ -44,8 +45,7 @@ def leftovers(env):
     """What must not be there when all jobs have ended, in words."""
     root = env["AWS_ACCESS_KEY_ID"], env["AWS_REGION"]
     staged = aws.object_keys(env, env["STAGING_BUCKET"], "job-", *root)
-    bucket = f"obs-cloudupload-{env['USER_ACCOUNT']}-{env['USER_REGION']}"
-    uploaded = aws.object_keys(env, bucket, "", env["USER_ACCOUNT"], env["USER_REGION"])
+    uploaded = aws.object_keys(env, user_bucket(env), "", env["USER_ACCOUNT"], env["USER_REGION"])
     running = aws.states(env, "ListExecutions", stateMachineArn=env["UPLOAD_MACHINE_ARN"], statusFilter="RUNNING")
     return [
         *(f"{key} in the staging bucket" for key in staged),
