@@ -10,9 +10,10 @@ use lambda_http::{
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The caller's own id for the request, by which it is found in the logs of both sides: OBS's frontend sends one.
+    /// The caller's own id for the request, which OBS's frontend sends: the request is found by it in the logs of both.
     pub request_id: Option<String>,
-    /// The address from which API Gateway took the connection. (What `X-Forwarded-For` says is partly the caller's word.)
+    /// The address that the connection to API Gateway came from. It is not taken from `X-Forwarded-For`, into which a
+    /// caller can write what it likes.
     pub source_ip: Option<IpAddr>,
 }
 

@@ -20,8 +20,8 @@ use lambda_http::{
 
 use api::Api;
 
-/// The events are taken as they come, not as `lambda_http::Request`: its conversion panics at a query string that is not
-/// a URI's, and our callers are owed an error in XML.
+/// The events are taken as they come, not as `lambda_http::Request`: its conversion panics at a query string that cannot
+/// be part of a URI, and our callers are owed an error in XML.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();

@@ -27,8 +27,8 @@ use crate::{
     caller::Caller,
 };
 
-/// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway developer
-/// guide, "Quotas for HTTP APIs").
+/// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway
+/// developer guide, "Quotas for HTTP APIs").
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// Answers a request. Whatever breaks on the way, the answer is XML.

@@ -3,7 +3,8 @@
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpRequest};
 use serde_json::json;
 
-/// A request as API Gateway passes it on. The target is a path, decoded, and behind a `?` a query string, as it was sent.
+/// A request as API Gateway passes it on. The target is the path, decoded, and behind a `?` the query string as it was
+/// sent.
 pub fn event(
     method: &str,
     target: &str,

@@ -9,8 +9,8 @@ use lambda_http::tracing;
 use super::{Access, ApiError};
 
 impl Access<'_> {
-    /// Ends the job, if it has not ended; it is no error if it has. A step that runs sees that its job is final, and stops;
-    /// an execution that waits is woken.
+    /// Fails the job. One that is final already stays as it is, which is no error. A step that runs sees that its job is
+    /// final, and stops; an execution that waits is woken.
     pub async fn kill(self, id: JobId) -> Result<Job, ApiError> {
         let job = match self.api.jobs.fail(id, Job::KILLED).await {
             Ok(job) => {

@@ -31,8 +31,8 @@ pub struct LogInfo {
 }
 
 impl Access<'_> {
-    /// A part of a job's log, in bytes: it may begin or end within a character. With `follow`, waits for a while if there
-    /// is nothing from the part's start on yet.
+    /// A part of a job's log, in bytes: it may begin or end within a character. With `follow`, waits for a while if the log
+    /// ends where the part starts.
     pub async fn log(self, id: JobId, range: LogRange, follow: bool) -> Result<Vec<u8>, ApiError> {
         let deadline = Instant::now() + FOLLOW_TIMEOUT;
         let mut log = Log::default();
@@ -57,8 +57,8 @@ impl Access<'_> {
         })
     }
 
-    /// Adds the lines that the job's log has gained. The job is read first: if it is final, whatever was written before it
-    /// became so is in the log that is read after it.
+    /// Adds the lines that the job's log has gained. The job is read before its log: if it is final, the log has all that
+    /// was written before the job's end.
     async fn read_log(self, id: JobId, log: &mut Log) -> Result<Job, ApiError> {
         let job = self.api.jobs.get(id).await?;
         let read = self.api.journal.read_on(id, log).await;
@@ -67,8 +67,8 @@ impl Access<'_> {
     }
 }
 
-/// Whether the log has the job's end, so that there is nothing to wait for. (Lines that the clean-up adds later come with
-/// the next request.)
+/// Whether the log has the job's end, so that there is nothing to wait for. What the clean-up adds later comes with the
+/// next request.
 fn has_complete_log(job: &Job) -> bool {
     let ended = job.ended.unwrap_or(job.created);
     job.state.is_final() && Timestamp::now() > ended + READ_LAG

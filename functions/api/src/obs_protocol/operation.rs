@@ -1,5 +1,6 @@
 //! Which operation a request means. The paths and the order of the checks are those of OBS's source server
-//! (`src/backend/bs_srcserver`, its table of dispatches), so that of several mistakes the one is named that OBS would name.
+//! (`src/backend/bs_srcserver`, its table of dispatches), so that of several mistakes the error names the one that OBS's
+//! error would name.
 
 use cloudupload::{
     job::{Cloud, JobId},

@@ -1,5 +1,5 @@
-//! Parameters, read as OBS reads them (`src/backend/BSDispatch.pm` and `BSVerify.pm`): an unknown parameter is refused, and
-//! so is a second value for one that takes a single value. Errors are in OBS's words.
+//! Parameters, read as OBS reads them (`src/backend/BSDispatch.pm` and `BSVerify.pm`): an unknown parameter is refused,
+//! and so is a second value for one that takes a single value. Errors are in OBS's words.
 
 use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 

@@ -12,12 +12,12 @@ use super::{parameters::Parameters, problem::Problem};
 #[derive(Debug)]
 pub struct Request {
     pub method: Method,
-    /// Decoded, as a whole, which is what OBS too does with it before it splits it. It must not be decoded again:
-    /// `%252F` would become a separator.
+    /// The path as API Gateway hands it over: decoded as a whole, which is how OBS reads it too. It must not be decoded
+    /// again, or what is still an escape in it (`%2F`) would become a separator.
     ///
-    /// API Gateway decodes `rawPath` of an HTTP API's event. The developer guide ("Create AWS Lambda proxy integrations for
-    /// HTTP APIs") does not say so; what live AWS sent is in <https://github.com/hotsock/voker/pull/8>: `%2F` and even `%252F`
-    /// arrive as `/`, `%2525` as `%`, and `a%3Fb` as `a`.
+    /// That `rawPath` of an HTTP API is decoded is not in the developer guide ("Create AWS Lambda proxy integrations for
+    /// HTTP APIs", payload format 2.0). It was captured on AWS (<https://github.com/hotsock/voker/pull/8>): `%2F` and
+    /// `%252F` both arrive as `/`, `%2525` as `%`, and `a%3Fb` as `a`.
     pub path: String,
     /// As it was sent.
     query: String,

@@ -1,5 +1,5 @@
-//! Writes XML byte for byte as a real OBS backend does: the order of the children is that of its `BSXML.pm`, the layout that
-//! of the Perl module XML::Structured.
+//! Writes XML byte for byte as a real OBS backend does: the order of the children is that of its `BSXML.pm`, the layout
+//! that of the Perl module XML::Structured.
 
 use std::{borrow::Cow, io};
 
@@ -115,8 +115,8 @@ fn optional_child(
     }
 }
 
-/// Escapes as XML::Structured does, text and attributes alike. Characters that XML 1.0 has no way to write (section 2.2,
-/// "Characters") are left out.
+/// Escapes as XML::Structured does, text and attributes alike. Characters that XML 1.0 has no way to write (section
+/// 2.2, "Characters") are left out.
 fn escape(value: &str) -> Cow<'_, str> {
     const SPECIAL: [char; 4] = ['&', '<', '>', '"'];
     if !value.contains(|c| SPECIAL.contains(&c) || is_illegal(c)) {

@@ -19,6 +19,7 @@ async fn a_status_is_the_record_or_there_is_no_such_job() {
         ("POST", "/cloudupload/8"),
         ("GET", "/cloudupload/8/_log"),
         ("GET", "/cloudupload/abc"),
+        ("GET", "/cloudupload/7%2F_log"),
     ] {
         let answer = world.ask(method, target, "").await;
         assert_eq!(
