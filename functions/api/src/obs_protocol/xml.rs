@@ -1,19 +1,18 @@
-//! OBS's XML: what a client reads, byte for byte as a real OBS backend lays it out (its `BSXML.pm` has the order of the
-//! children, the Perl module XML::Structured the layout), and what OBS answers us.
+//! Writes XML byte for byte as a real OBS backend does: the order of the children is that of its `BSXML.pm`, the layout
+//! that of the Perl module XML::Structured.
 
 use std::{borrow::Cow, io};
-
-use quick_xml::{
-    Writer,
-    events::{BytesStart, BytesText, Event},
-};
 
 use cloudupload::{
     clock::Timestamp,
     job::{Cloud, Job},
 };
+use quick_xml::{
+    Writer,
+    events::{BytesStart, BytesText, Event},
+};
 
-/// A job's record, as the answer to a create, status or kill request.
+/// A job's record: the answer to create, status and kill.
 pub fn job(job: &Job) -> String {
     document(|out| write_job(out, job))
 }
@@ -52,7 +51,7 @@ pub fn job_list(entries: &[String]) -> String {
     format!("<{LIST}>{}\n</{LIST}>\n", entries.concat())
 }
 
-/// A job's record as it stands in a list, with the line break in front of it.
+/// A job's record as an entry of a list, with the line break in front of it.
 pub fn list_entry(job: &Job) -> String {
     let mut out = writer();
     let within_list = out
@@ -116,13 +115,10 @@ fn optional_child(
     }
 }
 
-/// As XML::Structured does it: the same in text and in attributes, and without the characters that XML 1.0 has no way to
-/// write (section 2.2, "Characters").
+/// Escapes as XML::Structured does, text and attributes alike. Characters that XML 1.0 has no way to write (section
+/// 2.2, "Characters") are left out.
 fn escape(value: &str) -> Cow<'_, str> {
     const SPECIAL: [char; 4] = ['&', '<', '>', '"'];
-    let is_illegal = |c: char| {
-        c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}')
-    };
     if !value.contains(|c| SPECIAL.contains(&c) || is_illegal(c)) {
         return Cow::Borrowed(value);
     }
@@ -137,6 +133,10 @@ fn escape(value: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+fn is_illegal(c: char) -> bool {
+    c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 fn document(write: impl FnOnce(&mut Writer<Vec<u8>>) -> io::Result<()>) -> String {
@@ -160,8 +160,11 @@ fn text(written: io::Result<()>, out: Writer<Vec<u8>>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use cloudupload::job::State;
+    use proptest::prelude::*;
+    use quick_xml::{Reader, escape::unescape};
+
+    use super::*;
 
     fn example() -> Job {
         let job = r#"{
@@ -299,5 +302,30 @@ mod tests {
             status(400, "a<b>&\"c'\u{0}\u{1b}[0m\t\u{ffff}ü\u{7f}", None),
             "<status code=\"400\">\n  <summary>a&lt;b&gt;&amp;&quot;c'[0m\tü\u{7f}</summary>\n</status>\n"
         );
+    }
+
+    fn read_summary(xml: &str) -> String {
+        let mut reader = Reader::from_str(xml);
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Start(start) if start.name().as_ref() == "summary" => {
+                    let text = reader.read_text(start.name()).unwrap();
+                    return unescape(&text).unwrap().into_owned();
+                }
+                Event::Eof => panic!("there is no summary in {xml}"),
+                _ => {}
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back_but_for_what_xml_cannot_say(summary in "(?s).{0,40}") {
+            let xml = status(400, &summary, None);
+            let controls = (0..0x20).filter(|c| !matches!(c, 0x09 | 0x0a | 0x0d));
+            let illegal: Vec<char> = controls.chain([0xfffe, 0xffff]).filter_map(char::from_u32).collect();
+            let legal: String = summary.chars().filter(|c| !illegal.contains(c)).collect();
+            prop_assert_eq!(read_summary(&xml), legal);
+        }
     }
 }

@@ -1,18 +1,18 @@
-//! Parameters, as OBS reads them (`src/backend/BSDispatch.pm` and `BSVerify.pm`): each is known or refused, given once or
-//! refused where it has one value, and errors are in OBS's words.
+//! Parameters, read as OBS reads them (`src/backend/BSDispatch.pm` and `BSVerify.pm`): an unknown parameter is refused,
+//! and so is a second value for one that takes a single value. Errors are in OBS's words.
 
 use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
 use percent_encoding::percent_decode;
 
-use crate::answer::Problem;
+use super::problem::Problem;
 
 /// Names and values, in the order in which they came.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Reads a query string or a form. A name without a `=` counts as switched on.
+    /// Reads a query string or a form. A name without a `=` has the value `1`: it is switched on.
     pub fn parse(query: &str) -> Result<Self, Problem> {
         query
             .split('&')
@@ -23,7 +23,7 @@ impl Parameters {
             .map(Self)
     }
 
-    /// Refuses parameters that are in none of the lists, and more than one value for those of the first.
+    /// Refuses parameters that are in neither list, and a second value for one that is in `single`.
     pub fn allow(&self, single: &[&str], multiple: &[&str]) -> Result<(), Problem> {
         let mut seen = BTreeSet::new();
         let mut unknown = BTreeSet::new();
@@ -31,7 +31,7 @@ impl Parameters {
             let name = name.as_str();
             if single.contains(&name) {
                 if !seen.insert(name) {
-                    return Err(Problem::bad(format!(
+                    return Err(Problem::bad_request(format!(
                         "parameter '{name}' set multiple times"
                     )));
                 }
@@ -43,7 +43,7 @@ impl Parameters {
             return Ok(());
         }
         let unknown: Vec<String> = unknown.into_iter().collect();
-        Err(Problem::bad(format!(
+        Err(Problem::bad_request(format!(
             "unknown parameter {}",
             unknown.join(", ")
         )))
@@ -65,21 +65,25 @@ impl Parameters {
 
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
         self.get(name)
-            .map(|value| value.parse().map_err(|error: T::Err| Problem::bad(error)))
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|error: T::Err| Problem::bad_request(error))
+            })
             .transpose()
     }
 
     pub fn required<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, Problem> {
         self.optional(name)?
-            .ok_or_else(|| Problem::bad(format!("parameter '{name}' is missing")))
+            .ok_or_else(|| Problem::bad_request(format!("parameter '{name}' is missing")))
     }
 
-    /// A switch: `0` or `1`, off if it is not there.
+    /// A switch: `0` or `1`. A missing one is off.
     pub fn switch(&self, name: &str) -> Result<bool, Problem> {
         match self.get(name) {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
-            Some(_) => Err(Problem::bad("not boolean")),
+            Some(_) => Err(Problem::bad_request("not boolean")),
         }
     }
 }
@@ -87,7 +91,7 @@ impl Parameters {
 fn decode(text: &str) -> Result<String, Problem> {
     let text = text.replace('+', " ");
     if let Some(bad) = bad_escape(&text) {
-        return Err(Problem::of_status(
+        return Err(Problem::with_status(
             400,
             format!("query string has a bad percent-encoding: '{bad}'"),
         ));
@@ -95,24 +99,24 @@ fn decode(text: &str) -> Result<String, Problem> {
     percent_decode(text.as_bytes())
         .decode_utf8()
         .map(Into::into)
-        .map_err(|_| Problem::of_status(400, "query string is not utf-8"))
+        .map_err(|_| Problem::with_status(400, "query string is not utf-8"))
 }
 
-/// A `%` that two hex digits do not follow, with what follows it.
+/// The first `%` without two hex digits behind it, with the two characters that are there instead.
 fn bad_escape(text: &str) -> Option<String> {
     text.match_indices('%')
         .map(|(at, _)| text[at..].chars().take(3).collect::<String>())
         .find(|escape| !(escape.len() == 3 && escape[1..].bytes().all(|b| b.is_ascii_hexdigit())))
 }
 
-/// Text of decimal digits and nothing else, as OBS wants a number.
+/// The same text, if it consists of decimal digits: OBS takes nothing else for a number.
 pub fn digits(text: &str) -> Result<&str, Problem> {
     if text.is_empty() {
-        Err(Problem::bad("number is empty"))
+        Err(Problem::bad_request("number is empty"))
     } else if text.bytes().all(|b| b.is_ascii_digit()) {
         Ok(text)
     } else {
-        Err(Problem::bad(format!("not a number: '{text}'")))
+        Err(Problem::not_a_number(text))
     }
 }
 

@@ -1,53 +1,41 @@
-//! Which request is meant. The routes and the order of the checks are those of OBS's source server
-//! (`src/backend/bs_srcserver`, its table of dispatches), so that the first thing wrong is the one it would name.
+//! Which operation a request means. The paths and the order of the checks are those of OBS's source server
+//! (`src/backend/bs_srcserver`, its table of dispatches), so that of several mistakes the error names the one that OBS's
+//! error would name.
 
 use cloudupload::{
     job::{Cloud, JobId},
-    names::{Arch, FileName, Package, Project, Repository, User},
     target::{Ec2Params, ServiceIdentity},
 };
 use lambda_http::http::Method;
 
-use crate::{
-    answer::Problem,
-    log::LogQuery,
-    query::{Parameters, digits},
+use super::{
+    log_query::LogQuery,
+    parameters::{Parameters, digits},
+    problem::Problem,
     request::Request,
 };
+use crate::api::NewJob;
 
-/// A request that makes sense.
+/// What can be requested.
 #[derive(Debug, PartialEq)]
 pub enum Operation {
-    Create(Box<Create>),
-    /// The jobs asked for, in that order; a number that no job can have is `None`.
-    List(Vec<Option<JobId>>),
+    Create(Box<NewJob>),
+    /// The jobs to list, in that order; a number that no job can have is left out.
+    List(Vec<JobId>),
     ListAll,
     Status(JobId),
     Kill(JobId),
     Log(JobId, LogQuery),
 }
 
-/// What a new job is made of, but for what OBS has to say of the file.
-#[derive(Debug, PartialEq)]
-pub struct Create {
-    pub project: Project,
-    pub repository: Repository,
-    pub arch: Arch,
-    pub package: Package,
-    pub filename: Option<FileName>,
-    pub user: User,
-    pub target: Cloud,
-    pub params: Ec2Params,
-}
-
 impl Operation {
     pub fn of(request: &Request, service: &ServiceIdentity) -> Result<Self, Problem> {
-        let path = request.path()?;
+        let path = &request.path;
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-        match (request.method.clone(), segments.as_slice()) {
-            (Method::POST, ["", "cloudupload"]) => create(request, service),
-            (Method::GET | Method::HEAD, ["", "cloudupload"]) => list(&request.query()?),
-            (Method::GET | Method::HEAD | Method::POST, ["", "cloudupload", job]) => {
+        match (&request.method, segments.as_slice()) {
+            (&Method::POST, ["", "cloudupload"]) => create(request, service),
+            (&Method::GET | &Method::HEAD, ["", "cloudupload"]) => list(&request.query()?),
+            (&Method::GET | &Method::HEAD | &Method::POST, ["", "cloudupload", job]) => {
                 let parameters = request.parameters()?;
                 if request.method == Method::POST && parameters.get("cmd").is_some() {
                     command(job, &parameters)
@@ -56,11 +44,11 @@ impl Operation {
                     Ok(Operation::Status(job_id(job)?))
                 }
             }
-            (Method::GET | Method::HEAD | Method::POST, ["", "cloudupload", job, "_log"]) => {
+            (&Method::GET | &Method::HEAD | &Method::POST, ["", "cloudupload", job, "_log"]) => {
                 let query = LogQuery::of(&request.parameters()?)?;
                 Ok(Operation::Log(job_id(job)?, query))
             }
-            (method, _) => Err(Problem::of_status(
+            (method, _) => Err(Problem::with_status(
                 400,
                 format!("unknown request: {method}:{path}"),
             )),
@@ -68,7 +56,7 @@ impl Operation {
     }
 }
 
-/// The body is JSON whatever its content type says: many clients call every POST a form.
+/// Reads the body as JSON whatever its content type: many clients call every POST a form.
 fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Problem> {
     let parameters = request.query()?;
     parameters.allow(
@@ -83,7 +71,7 @@ fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Pro
         ],
         &[],
     )?;
-    Ok(Operation::Create(Box::new(Create {
+    Ok(Operation::Create(Box::new(NewJob {
         project: parameters.required("project")?,
         repository: parameters.required("repository")?,
         arch: parameters.required("arch")?,
@@ -98,7 +86,7 @@ fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Pro
 fn cloud(target: &str) -> Result<Cloud, Problem> {
     match target {
         "ec2" => Ok(Cloud::Ec2),
-        target => Err(Problem::bad(format!(
+        target => Err(Problem::bad_request(format!(
             "target '{target}' is not supported: valid is ec2"
         ))),
     }
@@ -106,32 +94,29 @@ fn cloud(target: &str) -> Result<Cloud, Problem> {
 
 fn list(parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&[], &["name"])?;
-    let names = parameters
-        .all("name")
-        .map(|name| Ok(known_as(digits(name)?)))
-        .collect::<Result<Vec<_>, Problem>>()?;
-    Ok(if names.is_empty() {
-        Operation::ListAll
-    } else {
-        Operation::List(names)
-    })
+    if parameters.get("name").is_none() {
+        return Ok(Operation::ListAll);
+    }
+    let names = parameters.all("name").map(digits);
+    let ids = names.filter_map(|name| name.map(known_as).transpose());
+    Ok(Operation::List(ids.collect::<Result<_, Problem>>()?))
 }
 
 fn command(job: &str, parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&["cmd"], &[])?;
     match parameters.get("cmd").unwrap_or_default() {
         "kill" => Ok(Operation::Kill(job_id(job)?)),
-        command => Err(Problem::bad(format!("unknown command '{command}'"))),
+        command => Err(Problem::bad_request(format!("unknown command '{command}'"))),
     }
 }
 
-/// The job in a path. What is legal there but not a number is a job that does not exist.
+/// The job in a path. A legal name that is not a number is that of a job that does not exist.
 fn job_id(text: &str) -> Result<JobId, Problem> {
     if text.is_empty() {
-        return Err(Problem::bad("jobid is empty"));
+        return Err(Problem::bad_request("jobid is empty"));
     }
     if text.starts_with('.') || text.contains(|c: char| c < ' ') {
-        return Err(Problem::bad(format!("jobid '{text}' is illegal")));
+        return Err(Problem::bad_request(format!("jobid '{text}' is illegal")));
     }
     digits(text)
         .ok()
@@ -139,7 +124,7 @@ fn job_id(text: &str) -> Result<JobId, Problem> {
         .ok_or_else(Problem::no_such_job)
 }
 
-/// The job of that name. OBS's jobs are files with the number for a name: `01` is none of them.
+/// The job of that name. To OBS a job is a file whose name is the number, so `01` names no job.
 fn known_as(digits: &str) -> Option<JobId> {
     if digits.starts_with('0') {
         return None;
@@ -149,10 +134,13 @@ fn known_as(digits: &str) -> Option<JobId> {
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::target::Partition;
+    use cloudupload::{
+        names::{Arch, FileName},
+        target::Partition,
+    };
 
     use super::*;
-    use crate::request::tests::request;
+    use crate::sample_event::event;
 
     const CREATE: &str = "/cloudupload?project=Cloud%3AImages&repository=images&package=leap-ec2&arch=x86_64&user=tom&target=ec2";
     const BODY: &str =
@@ -168,13 +156,11 @@ mod tests {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
         };
-        Operation::of(
-            &request(method, target, content_type, body.as_bytes()),
-            &service,
-        )
+        let event = event(method, target, content_type, body.as_bytes());
+        Operation::of(&Request::from(event), &service)
     }
 
-    fn route(method: &str, target: &str) -> Result<Operation, Problem> {
+    fn operation(method: &str, target: &str) -> Result<Operation, Problem> {
         sent(method, target, "", "")
     }
 
@@ -256,7 +242,7 @@ mod tests {
             ),
             ("&target=ec2", "", "parameter 'target' is missing"),
         ] {
-            assert_eq!(refused(from, to), Problem::bad(reason));
+            assert_eq!(refused(from, to), Problem::bad_request(reason));
         }
         assert_eq!(
             refused("user=tom", "user=%zz").summary,
@@ -273,33 +259,29 @@ mod tests {
 
     #[test]
     fn a_list_keeps_order_and_repetition() {
-        assert_eq!(route("GET", "/cloudupload"), Ok(Operation::ListAll));
+        assert_eq!(operation("GET", "/cloudupload"), Ok(Operation::ListAll));
         assert_eq!(
-            route(
+            operation(
                 "GET",
                 "/cloudupload?name=9&name=1&name=9&name=0&name=01&name=2147483648&name=99999999999999999999"
             ),
-            Ok(Operation::List(vec![
-                Some(id(9)),
-                Some(id(1)),
-                Some(id(9)),
-                None,
-                None,
-                None,
-                None
-            ]))
+            Ok(Operation::List(vec![id(9), id(1), id(9)]))
         );
         assert_eq!(
-            route("GET", "/cloudupload?name=1&name=abc"),
-            Err(Problem::bad("not a number: 'abc'"))
+            operation("GET", "/cloudupload?name=0"),
+            Ok(Operation::List(vec![]))
         );
         assert_eq!(
-            route("GET", "/cloudupload?name=1%2C2"),
-            Err(Problem::bad("not a number: '1,2'"))
+            operation("GET", "/cloudupload?name=1&name=abc"),
+            Err(Problem::bad_request("not a number: 'abc'"))
         );
         assert_eq!(
-            route("GET", "/cloudupload?foo=1"),
-            Err(Problem::bad("unknown parameter 'foo'"))
+            operation("GET", "/cloudupload?name=1%2C2"),
+            Err(Problem::bad_request("not a number: '1,2'"))
+        );
+        assert_eq!(
+            operation("GET", "/cloudupload?foo=1"),
+            Err(Problem::bad_request("unknown parameter 'foo'"))
         );
     }
 
@@ -307,35 +289,35 @@ mod tests {
     fn a_status_is_asked_for_by_get_and_by_post() {
         for method in ["GET", "HEAD", "POST"] {
             assert_eq!(
-                route(method, "/cloudupload/17"),
+                operation(method, "/cloudupload/17"),
                 Ok(Operation::Status(id(17)))
             );
             assert_eq!(
-                route(method, "/cloudupload/17/"),
+                operation(method, "/cloudupload/17/"),
                 Ok(Operation::Status(id(17)))
             );
         }
         for job in ["abc", "0", "017", "-1", "+1", "2147483648"] {
             assert_eq!(
-                route("GET", &format!("/cloudupload/{job}")),
+                operation("GET", &format!("/cloudupload/{job}")),
                 Err(Problem::no_such_job()),
                 "{job}"
             );
         }
         assert_eq!(
-            route("GET", "/cloudupload/.1"),
-            Err(Problem::bad("jobid '.1' is illegal"))
+            operation("GET", "/cloudupload/.1"),
+            Err(Problem::bad_request("jobid '.1' is illegal"))
         );
         assert_eq!(
-            route("GET", "/cloudupload/1?x=1"),
-            Err(Problem::bad("unknown parameter 'x'"))
+            operation("GET", "/cloudupload/1?x=1"),
+            Err(Problem::bad_request("unknown parameter 'x'"))
         );
     }
 
     #[test]
     fn a_kill_comes_in_the_query_or_in_a_form() {
         assert_eq!(
-            route("POST", "/cloudupload/17?cmd=kill"),
+            operation("POST", "/cloudupload/17?cmd=kill"),
             Ok(Operation::Kill(id(17)))
         );
         let form = "application/x-www-form-urlencoded";
@@ -344,38 +326,38 @@ mod tests {
             Ok(Operation::Kill(id(17)))
         );
         assert_eq!(
-            route("POST", "/cloudupload/abc?cmd=kill"),
+            operation("POST", "/cloudupload/abc?cmd=kill"),
             Err(Problem::no_such_job())
         );
         assert_eq!(
-            route("POST", "/cloudupload/17?cmd=stop"),
-            Err(Problem::bad("unknown command 'stop'"))
+            operation("POST", "/cloudupload/17?cmd=stop"),
+            Err(Problem::bad_request("unknown command 'stop'"))
         );
         assert_eq!(
-            route("GET", "/cloudupload/17?cmd=kill"),
-            Err(Problem::bad("unknown parameter 'cmd'"))
+            operation("GET", "/cloudupload/17?cmd=kill"),
+            Err(Problem::bad_request("unknown parameter 'cmd'"))
         );
         assert_eq!(
-            route("POST", "/cloudupload/17?cmd=kill&cmd=kill"),
-            Err(Problem::bad("parameter 'cmd' set multiple times"))
+            operation("POST", "/cloudupload/17?cmd=kill&cmd=kill"),
+            Err(Problem::bad_request("parameter 'cmd' set multiple times"))
         );
     }
 
     #[test]
     fn a_log_is_asked_for_with_its_parameters() {
-        let Ok(Operation::Log(job, query)) =
-            route("GET", "/cloudupload/17/_log?nostream=1&start=0")
+        let Ok(Operation::Log(job, LogQuery::Part { follow, .. })) =
+            operation("GET", "/cloudupload/17/_log?nostream=1&start=0")
         else {
             panic!("this is a request for a log");
         };
-        assert_eq!((job, query.at_once), (id(17), true));
+        assert_eq!((job, follow), (id(17), false));
         assert_eq!(
-            route("GET", "/cloudupload/abc/_log"),
+            operation("GET", "/cloudupload/abc/_log"),
             Err(Problem::no_such_job())
         );
         assert_eq!(
-            route("GET", "/cloudupload//_log"),
-            Err(Problem::bad("jobid is empty"))
+            operation("GET", "/cloudupload//_log"),
+            Err(Problem::bad_request("jobid is empty"))
         );
     }
 
@@ -392,9 +374,23 @@ mod tests {
             ("GET", "/x/cloudupload"),
         ] {
             let reason = format!("unknown request: {method}:{path}");
-            assert_eq!(route(method, path), Err(Problem::of_status(400, reason)));
+            assert_eq!(
+                operation(method, path),
+                Err(Problem::with_status(400, reason))
+            );
         }
-        let odd = route("GET", "/a%20<b>?\"<&>").unwrap_err();
+        let odd = operation("GET", "/a <b>?\"<&>").unwrap_err();
         assert_eq!(odd.summary, "unknown request: GET:/a <b>");
+    }
+
+    /// API Gateway has decoded the path: what still looks like an escape is none.
+    #[test]
+    fn an_escape_in_a_path_is_no_separator() {
+        assert_eq!(
+            operation("GET", "/cloudupload/1%2F_log"),
+            Err(Problem::no_such_job())
+        );
+        let unknown = operation("GET", "/cloudupload%2F1").unwrap_err();
+        assert_eq!(unknown.summary, "unknown request: GET:/cloudupload%2F1");
     }
 }

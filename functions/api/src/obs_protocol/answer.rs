@@ -1,8 +1,5 @@
 //! What goes back to the caller.
 
-use cloudupload::{
-    aws::Failure, names::BadName, obs::ObsError, store::StoreError, target::BadTarget,
-};
 use lambda_http::{
     Body,
     aws_lambda_events::apigw::ApiGatewayV2httpResponse,
@@ -12,99 +9,37 @@ use lambda_http::{
     },
 };
 
-/// A page that goes back, with status 200.
+use super::problem::Problem;
+
+/// What goes back with status 200.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     Xml(String),
-    /// Bytes of a log. A range of one may begin or end within a character.
+    /// A part of a log, in bytes: it may begin or end within a character.
     Log(Vec<u8>),
 }
 
-/// An error that goes back. Like OBS's own, it has `details` only where it was made with a status of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub status: u16,
-    pub summary: String,
-    has_details: bool,
-}
-
-impl Problem {
-    /// Something is wrong with a parameter or the body.
-    pub fn bad(summary: impl ToString) -> Self {
-        Self {
-            status: 400,
-            summary: summary.to_string(),
-            has_details: false,
-        }
-    }
-
-    pub fn of_status(status: u16, summary: impl ToString) -> Self {
-        Self {
-            status,
-            summary: summary.to_string(),
-            has_details: true,
-        }
-    }
-
-    pub fn no_such_job() -> Self {
-        Self::of_status(404, "no such job")
-    }
-
-    fn xml(&self) -> String {
-        let Self {
-            status, summary, ..
-        } = self;
-        let details = self.has_details.then(|| format!("{status} {summary}"));
-        crate::xml::status(*status, summary, details.as_deref())
-    }
-}
-
-impl From<BadName> for Problem {
-    fn from(error: BadName) -> Self {
-        Self::bad(error)
-    }
-}
-
-impl From<BadTarget> for Problem {
-    fn from(error: BadTarget) -> Self {
-        Self::bad(error)
-    }
-}
-
-impl From<ObsError> for Problem {
-    /// What OBS does not have is not here either; with other trouble of OBS's this is a gateway in front of it.
-    fn from(error: ObsError) -> Self {
-        let status = match &error {
-            ObsError::NoSuchFile(_) | ObsError::NoImage { .. } => 404,
-            ObsError::ManyImages { .. } => 400,
-            ObsError::Refused { status, .. } if matches!(status.as_u16(), 400 | 404) => {
-                status.as_u16()
-            }
-            ObsError::TooSlow { .. } => 504,
-            _ => 502,
+impl Answer {
+    /// A part of a log, if it fits in an answer. One that begins or ends within a character goes in base64.
+    pub fn log(part: Vec<u8>) -> Result<Self, Problem> {
+        let length = match str::from_utf8(&part) {
+            Ok(text) => json_length(text),
+            Err(_) => part.len().div_ceil(3) * 4,
         };
-        Self::of_status(status, error)
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoSuchJob(_) => Self::no_such_job(),
-            error => Self::of_status(500, error),
+        if length > MAX_BODY {
+            return Err(Problem::bad_request(format!(
+                "{} bytes of log do not fit in one answer: ask for parts of at most {} bytes, with start= and end=",
+                part.len(),
+                MAX_BODY / 2
+            )));
         }
+        Ok(Answer::Log(part))
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        Self::of_status(500, failure)
-    }
-}
-
-/// The most that the body of an answer may take up, in bytes, as a string in Lambda's JSON. Lambda passes on 6 MB (Lambda
+/// The most bytes that the body of an answer may take up as a string in Lambda's JSON. Lambda passes on 6 MB (Lambda
 /// developer guide, "Lambda quotas", invocation payload); the rest of the answer has 4 KiB of them.
-pub const LIMIT: usize = (6 << 20) - (4 << 10);
+pub const MAX_BODY: usize = (6 << 20) - (4 << 10);
 
 /// Bytes that a text takes up as a string in JSON, without the quotes around it.
 pub fn json_length(text: &str) -> usize {
@@ -117,7 +52,7 @@ pub fn json_length(text: &str) -> usize {
         .sum()
 }
 
-/// Makes of an answer what API Gateway passes on.
+/// The response that API Gateway passes on.
 pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
     let (status, content_type, body) = match answer {
         Ok(Answer::Xml(xml)) => (200, "text/xml", Body::Text(xml)),
@@ -143,6 +78,8 @@ pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use serde_json::json;
 
     use super::*;
@@ -166,7 +103,7 @@ mod tests {
         assert_eq!(error.headers[CONTENT_TYPE], "text/xml");
         let body = "<status code=\"404\">\n  <summary>no such job</summary>\n  <details>404 no such job</details>\n</status>\n";
         assert_eq!(error.body, Some(Body::Text(body.to_owned())));
-        let error = response(Err(Problem::bad("parameter 'filename' is missing")));
+        let error = response(Err(Problem::bad_request("parameter 'filename' is missing")));
         let body = "<status code=\"400\">\n  <summary>parameter 'filename' is missing</summary>\n</status>\n";
         assert_eq!(error.body, Some(Body::Text(body.to_owned())));
     }
@@ -188,6 +125,24 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_log_fits_in_an_answer_or_is_refused() {
+        let log = "ü\n".repeat(MAX_BODY / 4);
+        let part = |log: &str, range: Range<usize>| Answer::log(log.as_bytes()[range].to_owned());
+        assert_eq!(part(&log, 0..3), Ok(Answer::Log("ü\n".into())));
+        assert_eq!(part(&log, 1..3), Ok(Answer::Log(vec![0xbc, b'\n'])));
+        let log = "\n".repeat(MAX_BODY);
+        assert!(part(&log, 0..MAX_BODY / 2).is_ok());
+        let summary = format!(
+            "{MAX_BODY} bytes of log do not fit in one answer: ask for parts of at most {} bytes, with start= and end=",
+            MAX_BODY / 2
+        );
+        assert_eq!(part(&log, 0..MAX_BODY), Err(Problem::bad_request(summary)));
+        let log = "ü".repeat(MAX_BODY / 2);
+        assert!(part(&log, 0..MAX_BODY).is_ok());
+        assert!(part(&log, 1..MAX_BODY - 1).is_err());
+    }
+
+    #[test]
     fn the_length_in_json_is_the_length_in_json() {
         let text: String = (0..0x100).filter_map(char::from_u32).collect();
         assert_eq!(
@@ -199,6 +154,6 @@ mod tests {
     #[test]
     fn the_limit_leaves_room_for_the_rest_of_the_answer() {
         let page = response(Ok(Answer::Xml(String::new())));
-        assert!(serde_json::to_string(&page).unwrap().len() + LIMIT < 6 << 20);
+        assert!(serde_json::to_string(&page).unwrap().len() + MAX_BODY < 6 << 20);
     }
 }

@@ -1,0 +1,31 @@
+//! Kills a job.
+
+use cloudupload::{
+    job::{Job, JobId},
+    store::StoreError,
+};
+use lambda_http::tracing;
+
+use super::{Access, ApiError};
+
+impl Access<'_> {
+    /// Fails the job. One that is final already stays as it is, which is no error. A step that runs sees that its job is
+    /// final, and stops; an execution that waits is woken.
+    pub async fn kill(self, id: JobId) -> Result<Job, ApiError> {
+        let job = match self.api.jobs.fail(id, Job::KILLED).await {
+            Ok(job) => {
+                tracing::info!(job = %id, "killed for {}", self.caller);
+                self.api.journal.of(id).line("Killed.").await;
+                job
+            }
+            Err(StoreError::Superseded(job)) => *job,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(token) = &job.token
+            && let Err(failure) = self.api.tokens.fail(token).await
+        {
+            tracing::error!(job = %id, "the sweeper will have to end the wait: {failure}");
+        }
+        Ok(job)
+    }
+}

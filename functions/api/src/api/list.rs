@@ -1,0 +1,62 @@
+//! Reads many jobs. One whose record cannot be read is left out, and does not keep back the others: the function's log
+//! tells of it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use cloudupload::{
+    job::{Job, JobId},
+    store::{Item, Jobs, StoreError},
+};
+use lambda_http::tracing;
+
+use super::{Access, ApiError};
+
+impl<'a> Access<'a> {
+    /// Those of these jobs that exist.
+    pub async fn jobs(self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, Job>, ApiError> {
+        let jobs = self.api.jobs.get_many(ids).await?;
+        Ok(jobs
+            .into_iter()
+            .filter_map(|(id, job)| Some((id, readable(job)?)))
+            .collect())
+    }
+
+    /// All jobs.
+    pub fn all_jobs(self) -> JobPages<'a> {
+        JobPages {
+            jobs: &self.api.jobs,
+            next: Page::First,
+        }
+    }
+}
+
+/// All jobs in no order, a page at a time: together they may be more than fits into memory.
+pub struct JobPages<'a> {
+    jobs: &'a Jobs,
+    next: Page,
+}
+
+enum Page {
+    First,
+    From(Item),
+    None,
+}
+
+impl JobPages<'_> {
+    /// The next page; none after the last.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Job>>, ApiError> {
+        let from = match std::mem::replace(&mut self.next, Page::None) {
+            Page::First => None,
+            Page::From(item) => Some(item),
+            Page::None => return Ok(None),
+        };
+        let (jobs, next) = self.jobs.page(from).await?;
+        self.next = next.map_or(Page::None, Page::From);
+        Ok(Some(jobs.into_iter().filter_map(readable).collect()))
+    }
+}
+
+fn readable(job: Result<Job, StoreError>) -> Option<Job> {
+    job.inspect_err(|error| tracing::error!("left out of a list: {error}"))
+        .ok()
+}
