@@ -10,7 +10,7 @@ use cloudupload::{
     job::{Artifacts, Intent, Job, JobId, Progress, Staged, State},
     messages::{JobAlone, ReceiveOutput},
     obs::{Download, Obs, ObsError},
-    retry::RetryBudget,
+    retry::{self, RetryBudget},
     settings::setting,
     staging::Staging,
     step::{Invocation, Step, StepError},
@@ -186,7 +186,7 @@ impl Receive {
             if Instant::now() + pause >= stop {
                 return Ok(Pulled::TimeUp);
             }
-            tokio::time::sleep(pause).await;
+            retry::pause(pause).await;
         }
     }
 
