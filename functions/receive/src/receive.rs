@@ -1,5 +1,8 @@
 //! Reads the file from OBS, and goes on where the connection broke.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use cloudupload::{

@@ -100,6 +100,11 @@ impl Call {
         Some(scope(&self.headers)?.access_key)
     }
 
+    /// The region that the call was signed for.
+    pub fn region(&self) -> Option<&str> {
+        Some(scope(&self.headers)?.region)
+    }
+
     /// A result of EC2 or STS (EC2 developer guide, "Query requests for Amazon EC2"; STS API reference, AssumeRole, "Sample
     /// Response").
     pub fn result(&self, xml: &str) -> Answer {
@@ -155,17 +160,19 @@ impl Call {
 /// What a request was signed for (AWS General Reference, "Create a signed AWS API request").
 struct Scope<'a> {
     access_key: &'a str,
+    region: &'a str,
     service: &'a str,
 }
 
 fn scope(headers: &BTreeMap<String, String>) -> Option<Scope<'_>> {
     let (_, credential) = headers.get("authorization")?.split_once("Credential=")?;
     let scope: Vec<&str> = credential.split(',').next()?.split('/').collect();
-    let &[access_key, _, _, service, _] = scope.as_slice() else {
+    let &[access_key, _, region, service, _] = scope.as_slice() else {
         return None;
     };
     Some(Scope {
         access_key,
+        region,
         service,
     })
 }

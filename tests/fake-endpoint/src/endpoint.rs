@@ -10,7 +10,9 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 
-use crate::{Answer, Call};
+use serde_json::{Value, json};
+
+use crate::{Answer, Call, dynamodb};
 
 /// A server on the loopback interface that answers every call by a closure. Calls are handled side by side, but for the
 /// closure.
@@ -51,6 +53,20 @@ impl Endpoint {
         }
     }
 
+    /// The same beside a record and a log: the record takes every update and stays as it is, the log takes every line.
+    pub fn with_record(
+        record: &Value,
+        mut answer: impl FnMut(&Call) -> Answer + Send + 'static,
+    ) -> Self {
+        let item = dynamodb::item(record);
+        Self::new(move |call| match call.name.as_str() {
+            "GetItem" => Answer::json(&json!({ "Item": item })),
+            "UpdateItem" => Answer::json(&json!({ "Attributes": item })),
+            "PutLogEvents" => Answer::json(&json!({})),
+            _ => answer(call),
+        })
+    }
+
     /// The address, for OBS.
     pub fn url(&self) -> &str {
         &self.url
@@ -87,6 +103,22 @@ impl Endpoint {
     /// The names of all calls, in their order.
     pub fn names(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.name).collect()
+    }
+
+    /// The lines that were written into CloudWatch Logs.
+    pub fn log(&self) -> Vec<String> {
+        let events = self.calls_of("PutLogEvents").into_iter().map(|call| {
+            let message = &call.json()["logEvents"][0]["message"];
+            message.as_str().unwrap_or_default().to_owned()
+        });
+        events.collect()
+    }
+
+    /// The names of the calls that were neither for the record nor for the log.
+    pub fn names_elsewhere(&self) -> Vec<String> {
+        let mut names = self.names();
+        names.retain(|name| !["GetItem", "UpdateItem", "PutLogEvents"].contains(&name.as_str()));
+        names
     }
 
     /// The most calls of one name that were without an answer at the same time.

@@ -18,7 +18,9 @@
 mod answer;
 mod call;
 pub mod dynamodb;
+pub mod ec2;
 mod endpoint;
+pub mod s3;
 
 pub use answer::Answer;
 pub use call::Call;

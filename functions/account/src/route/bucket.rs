@@ -4,6 +4,8 @@
 mod import;
 mod parts;
 mod place;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{collections::BTreeSet, time::Duration};
