@@ -49,12 +49,6 @@ impl Call {
         let length = length.and_then(|length| length.parse().ok());
         let mut body = vec![0; length.unwrap_or_default()];
         reader.read_exact(&mut body)?;
-        if headers
-            .get("content-encoding")
-            .is_some_and(|encoding| encoding == "aws-chunked")
-        {
-            body = unchunked(&body);
-        }
 
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let mut parameters = BTreeMap::new();
@@ -233,21 +227,4 @@ fn s3_name(
                 && (parameter.is_empty() || parameters.contains_key(*parameter))
         })
         .map(|(.., name)| *name)
-}
-
-/// The data of a body in chunks (S3 API reference, "Signature calculations for the authorization header: transferring
-/// payload in multiple chunks").
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
-    let mut data = Vec::new();
-    while let Some(end) = body.windows(2).position(|end| end == b"\r\n") {
-        let size = String::from_utf8_lossy(&body[..end]);
-        let size = size.split(';').next().unwrap_or_default();
-        let size = usize::from_str_radix(size, 16).expect("a chunk begins with its size");
-        if size == 0 {
-            break;
-        }
-        data.extend_from_slice(&body[end + 2..end + 2 + size]);
-        body = &body[end + 2 + size + 2..];
-    }
-    data
 }

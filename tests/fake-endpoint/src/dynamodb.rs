@@ -125,3 +125,25 @@ pub fn cancelled(reasons: &[(&str, Option<&Value>)]) -> Answer {
     });
     Answer::new(400, body.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_read_without_its_placeholders() {
+        let request = json!({
+            "UpdateExpression": "SET #n1.#n10 = :v1, #n2 = :v10",
+            "ExpressionAttributeNames": {"#n1": "work", "#n10": "size", "#n2": "details"},
+            "ExpressionAttributeValues": {":v1": {"N": "7"}, ":v10": {"S": "x"}},
+        });
+        let update = expression(&request, "UpdateExpression");
+        assert_eq!(update, r#"SET work.size = 7, details = "x""#);
+        assert_eq!(expression(&request, "ConditionExpression"), "");
+    }
+
+    #[test]
+    fn a_record_becomes_an_item_and_comes_back() {
+        assert_eq!(plain_item(&item(&record())), record());
+    }
+}

@@ -385,11 +385,11 @@ async fn an_invocation_whose_time_is_up_leaves_the_rest_to_the_next() {
             (true, _) => answer.broken_after(8 * MIB + 7),
             // The next invocation begins with a whole part.
             (false, from) if from == 8 * MIB => answer,
-            (false, _) => answer.after(Duration::from_secs(1)),
+            (false, _) => answer.after(Duration::from_millis(1600)),
         }
     });
     let mut record = record_of(file.len());
-    let time = Duration::from_millis(900);
+    let time = Duration::from_millis(1500);
     assert!(
         !receive_within(time, &endpoint, job_of(&record))
             .await
