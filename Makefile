@@ -1,18 +1,23 @@
-# What there is to do with a clone. What has to be there says README.md, "Try it".
+# What there is to do with a clone. What a command needs from the machine is looked at first (infra/local/needs).
 
 # The scripts in infra/local look for the functions there.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 # Where an HTTP proxy is set: this machine is asked without it.
 export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
 export no_proxy := $(NO_PROXY)
-# For up, demo and faults, as in: make up OPTIONS='--port 4600'
+# For up, demo, faults and upgrade, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
+# For upgrade: the revision that is deployed first.
+FROM := HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint build package bench faults clean
+.PHONY: help needs demo up down test lint build package bench faults upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+needs:
+	@infra/local/needs --parameters '$(PARAMETERS)' $(MAKECMDGOALS)
 
 demo: build ## bring a disk image from OBS to an AMI, on this machine, and compare the bytes
 	@infra/local/stack up $(OPTIONS) && infra/local/demo; status=$$?; infra/local/stack down; exit $$status
@@ -23,16 +28,18 @@ up: build ## start the whole stack on this machine (OBS_URL=… for a real OBS);
 down: ## end what "make up" started
 	@infra/local/stack down
 
-test: ## all checks and tests
+test: needs ## all checks and tests
 	@infra/local/check test
 
-lint: ## formatting, clippy, workflow and templates
+lint: needs ## formatting, clippy, workflow and templates
 	@infra/local/check lint
 
-build: ## the functions, for this machine, into target/quick
-	cargo build --profile quick --locked --workspace --bins
+# The tools of the local stack are downloaded while the compiler works.
+build: needs ## the functions, for this machine, into target/quick
+	@infra/local/stack tools emulator sam & tools=$$!; \
+	    cargo build --profile quick --locked --workspace --bins; status=$$?; wait $$tools && exit $$status
 
-package: ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
+package: needs ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
 	@infra/local/stack tools sam cargo-lambda
 	PATH="$(CURDIR)/target/tools/cargo-lambda/bin:$$PATH" SAM_CLI_TELEMETRY=0 \
 	    target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
@@ -43,6 +50,9 @@ bench: build ## how fast and how large the functions are
 faults: build ## break every call to AWS in every way, and see what comes of it; OPTIONS=--write writes docs/faults.md
 	@infra/local/faults $(OPTIONS)
 
+upgrade: build ## deploy this version over running jobs of another: FROM=<git revision>
+	@infra/local/upgrade --from $(FROM) $(OPTIONS)
+
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test faults bench; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

@@ -1,11 +1,19 @@
-//! Small disks, made as OBS would make them, and what else may come along under their names.
+//! Small disks, made as OBS makes them, in the formats in which they may be uploaded.
 
 use std::path::PathBuf;
 
-use async_compression::tokio::write::{GzipEncoder, XzEncoder, ZstdEncoder};
-use tokio::{fs, io::AsyncWriteExt, process::Command, sync::OnceCell};
+use async_compression::{
+    Level,
+    tokio::bufread::{GzipEncoder, XzEncoder, ZstdEncoder},
+};
+use tokio::{
+    fs,
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+    sync::OnceCell,
+};
 
-/// A disk, as it is and as OBS has it.
+/// A disk, uncompressed and as OBS has it.
 pub struct Disk {
     pub raw: Vec<u8>,
     /// In several xz blocks, as kiwi makes it.
@@ -45,27 +53,25 @@ pub async fn disk() -> &'static Disk {
 
 /// The bytes as one xz stream of one block.
 pub async fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = XzEncoder::with_quality(Vec::new(), async_compression::Level::Fastest);
-    encoder.write_all(bytes).await.expect("memory takes it");
-    encoder.shutdown().await.expect("memory takes it");
-    encoder.into_inner()
+    read_all(XzEncoder::with_quality(bytes, Level::Fastest)).await
 }
 
 pub async fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzipEncoder::with_quality(Vec::new(), async_compression::Level::Fastest);
-    encoder.write_all(bytes).await.expect("memory takes it");
-    encoder.shutdown().await.expect("memory takes it");
-    encoder.into_inner()
+    read_all(GzipEncoder::with_quality(bytes, Level::Fastest)).await
 }
 
 pub async fn zst(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZstdEncoder::with_quality(Vec::new(), async_compression::Level::Fastest);
-    encoder.write_all(bytes).await.expect("memory takes it");
-    encoder.shutdown().await.expect("memory takes it");
-    encoder.into_inner()
+    read_all(ZstdEncoder::with_quality(bytes, Level::Fastest)).await
 }
 
-/// The disk with the footer of a fixed VHD behind it (Virtual Hard Disk Image Format Specification, "Hard Disk Footer
+async fn read_all(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    let read = encoder.read_to_end(&mut encoded).await;
+    read.expect("bytes in memory can be compressed");
+    encoded
+}
+
+/// The disk as a fixed VHD: with a footer behind it (Virtual Hard Disk Image Format Specification, "Hard Disk Footer
 /// Format").
 pub fn vhdfixed(disk: &[u8]) -> Vec<u8> {
     let mut footer = [0; 512];

@@ -1,14 +1,19 @@
 //! What the tests on the local stack share: the stack, as `infra/local/stack up` describes it in the environment, the
-//! disks that go through it, and the faults that calls to AWS suffer on the way.
+//! disks that are uploaded, and the faults that calls to AWS suffer.
 
 pub mod disk;
-mod faults;
+mod environment;
+mod fault_client;
+pub mod function;
 mod job;
 pub mod matrix;
 pub mod proxy;
 mod stack;
+mod wait;
 
-pub use faults::{Faults, Laid};
-pub use job::Job;
-pub use proxy::{Fault, Rule, Sighting};
-pub use stack::{Queue, Stack, Upload, unique, until, variable};
+pub use environment::{env_var, unique};
+pub use fault_client::{FaultClient, RuleGuard};
+pub use job::{Job, JobId};
+pub use proxy::{CallCount, Fault, Rule};
+pub use stack::{Queue, Stack, Upload};
+pub use wait::{poll, until};

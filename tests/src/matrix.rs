@@ -1,25 +1,28 @@
-//! The fault matrix: whatever call a function makes, it fails in every way that calls fail, and its job ends all the same
-//! and leaves nothing behind.
+//! The fault matrix: every call that a function makes is broken in every way that calls break, and its job has to end
+//! all the same and to leave nothing behind.
 //!
-//! The rows are the calls, as a recording sees them on each of the ways that a job can go ([`Way`]); nobody lists them, so
-//! that none is forgotten. The columns are the faults ([`Column`]). A [`Cell`] is one run with one fault, its [`Outcome`]
-//! what came of it, measured against a bar that says what has to come of it.
+//! The rows are calls. They are recorded from undisturbed runs of each [`Scenario`], not listed by hand, so that none
+//! is left out. The columns are faults ([`CallFault`]). A [`Case`] is one run with one fault, and its [`Outcome`] is
+//! checked against an expectation.
 
-mod bar;
-mod bench;
-mod cell;
-mod job;
-mod mess;
-mod record;
-mod remains;
+mod case;
+mod expectation;
+mod harness;
+mod leftovers;
+mod outcome;
+mod recording;
 mod report;
 mod request;
 mod run;
-mod way;
+mod scenario;
+mod sweep;
+mod sweep_fixture;
+mod upload;
 
-pub use bench::Bench;
-pub use cell::{Break, Cell, Column, ObsFault, Outcome};
-pub use record::{Recording, record};
+pub use case::{CallFault, Case, FunctionCall, Injection, ObsFault};
+pub use harness::Harness;
+pub use outcome::Outcome;
+pub use recording::{Recording, record};
 pub use report::{Report, lines};
-pub use run::{all_cells, run};
-pub use way::{Request, Way};
+pub use run::{all_cases, run};
+pub use scenario::{Request, Scenario};

@@ -2,10 +2,10 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Stack, Upload, disk, unique};
+use tests::{JobId, Stack, Upload, disk, unique};
 
-/// The status and the summary of an error, after a look at its form.
-async fn problem(answer: reqwest::Response) -> (u16, String) {
+/// The status and the summary of an error, whose form has to be OBS's.
+async fn error_in(answer: reqwest::Response) -> (u16, String) {
     let status = answer.status().as_u16();
     assert_eq!(answer.headers()["content-type"], "text/xml");
     assert_eq!(answer.headers()["cache-control"], "no-cache");
@@ -22,9 +22,8 @@ async fn problem(answer: reqwest::Response) -> (u16, String) {
     (status, plain.replace("&amp;", "&"))
 }
 
-async fn asked(stack: &Stack, method: Method, path: &str) -> (u16, String) {
-    let request = stack.http.request(method, format!("{}{path}", stack.url));
-    problem(request.send().await.expect("the API answers")).await
+async fn request_error(stack: &Stack, method: Method, path: &str) -> (u16, String) {
+    error_in(stack.request(method, path).await).await
 }
 
 #[tokio::test]
@@ -76,7 +75,7 @@ async fn requests_that_make_no_sense() {
             "parameter 'project' is missing",
         ),
     ] {
-        let answer = asked(&stack, method.clone(), path).await;
+        let answer = request_error(&stack, method.clone(), path).await;
         assert_eq!(answer, (status, summary.to_owned()), "{method} {path}");
     }
 }
@@ -109,7 +108,7 @@ async fn a_body_that_cannot_be_used() {
     ] {
         let mut upload = upload.clone();
         upload.body[key] = value.clone();
-        let (status, summary) = problem(stack.post(&upload).await).await;
+        let (status, summary) = error_in(stack.post(&upload).await).await;
         assert_eq!(status, 400, "{summary}");
         for word in words {
             assert!(summary.contains(word), "{key} {value}: {summary}");
@@ -119,21 +118,21 @@ async fn a_body_that_cannot_be_used() {
         body: Value::String("text".to_owned()),
         ..upload
     };
-    assert_eq!(problem(stack.post(&upload).await).await.0, 400);
+    assert_eq!(error_in(stack.post(&upload).await).await.0, 400);
 }
 
 #[tokio::test]
 async fn what_obs_does_not_have() {
     let stack = Stack::new().await;
     let upload = stack.upload("nothing", "x.raw.xz");
-    let (status, summary) = problem(stack.post(&upload).await).await;
+    let (status, summary) = error_in(stack.post(&upload).await).await;
     let expected = "remote error: x.raw.xz  No such file or directory";
     assert_eq!((status, summary.as_str()), (404, expected));
     let ppc = Upload {
         arch: "ppc64le".to_owned(),
         ..upload
     };
-    let (status, summary) = problem(stack.post(&ppc).await).await;
+    let (status, summary) = error_in(stack.post(&ppc).await).await;
     assert_eq!(status, 400);
     assert!(summary.contains("x86_64, aarch64"), "{summary}");
 }
@@ -148,7 +147,7 @@ async fn without_a_file_name_the_one_image_is_meant() {
         ..image.clone()
     };
     stack.build(&checksum, b"0").await;
-    let job = stack.post_of_package(&image).await;
+    let job = stack.post_without_filename(&image).await;
     assert_eq!(job.status(), StatusCode::OK);
     let xml = job.text().await.expect("the answer is text");
     assert!(xml.contains("<filename>only.raw.xz</filename>"), "{xml}");
@@ -158,7 +157,7 @@ async fn without_a_file_name_the_one_image_is_meant() {
         ..image.clone()
     };
     stack.build(&second, b"0").await;
-    let (status, summary) = problem(stack.post_of_package(&image).await).await;
+    let (status, summary) = error_in(stack.post_without_filename(&image).await).await;
     assert_eq!(status, 400);
     assert!(
         summary.contains("only.raw.xz, second.vhdfixed.xz"),
@@ -166,28 +165,27 @@ async fn without_a_file_name_the_one_image_is_meant() {
     );
 }
 
-#[tokio::test]
-async fn lists_and_logs() {
-    let stack = Stack::new().await;
-    let upload = stack.upload("lists", "disk.raw.xz");
+/// An upload that is accepted, and whose job fails.
+async fn failing_upload(stack: &Stack, package: &str) -> Upload {
+    let upload = stack.upload(package, "disk.raw.xz");
     stack.build(&upload, b"this is no disk").await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        ids.push(stack.create(&upload).await.id().to_owned());
-    }
-    let [a, b, c] = [&ids[0], &ids[1], &ids[2]];
+    upload
+}
 
-    // In the order asked, unknown ones left out, twice where asked twice; and more names than DynamoDB takes at once.
+#[tokio::test]
+async fn lists() {
+    let stack = Stack::new().await;
+    let upload = failing_upload(&stack, "lists").await;
+    let a = stack.create(&upload).await.id();
+    let b = stack.create(&upload).await.id();
+    let c = stack.create(&upload).await.id();
+
+    // In the order of the request, unknown jobs left out, repeated ones twice; more names than DynamoDB takes at once.
     let unknown: String = (0..150)
         .map(|n| format!("&name={}", 1_000_000 + n))
         .collect();
     let path = format!("/cloudupload?name={c}&name={a}&name={c}{unknown}&name={b}");
-    let list = stack
-        .get(&path)
-        .await
-        .text()
-        .await
-        .expect("the list is text");
+    let list = stack.get_text(&path).await;
     let names: Vec<&str> = list
         .lines()
         .filter_map(|line| {
@@ -195,52 +193,43 @@ async fn lists_and_logs() {
                 .strip_suffix("\">")
         })
         .collect();
-    assert_eq!(names, [c, a, c, b]);
-    let none = stack.get("/cloudupload?name=1000000").await.text().await;
+    assert_eq!(names, [c, a, c, b].map(|id| id.to_string()));
     assert_eq!(
-        none.expect("the list is text"),
+        stack.get_text("/cloudupload?name=1000000").await,
         "<clouduploadjoblist>\n</clouduploadjoblist>\n"
     );
-    let all = stack
-        .get("/cloudupload")
-        .await
-        .text()
-        .await
-        .expect("the list is text");
-    let place = |id: &str| all.find(&format!("<clouduploadjob name=\"{id}\">"));
+    let all = stack.get_text("/cloudupload").await;
+    let place = |id: JobId| all.find(&format!("<clouduploadjob name=\"{id}\">"));
     assert!(
         place(a).is_some() && place(a) < place(b) && place(b) < place(c),
         "{all}"
     );
-
-    let job = stack.failure(a).await;
-    let log = stack.log(a).await;
-    assert!(log.contains(job.details()), "{log}");
-    let piece = stack
-        .get(&format!("/cloudupload/{a}/_log?nostream=1&start=3&end=10"))
-        .await;
-    assert_eq!(piece.headers()["content-type"], "text/plain");
-    assert_eq!(piece.text().await.expect("the log is text"), log[3..10]);
-    let end = stack
-        .get(&format!("/cloudupload/{a}/_log?nostream=1&start=-5"))
-        .await;
-    assert_eq!(
-        end.text().await.expect("the log is text"),
-        log[log.len() - 5..]
-    );
-    let past = format!("/cloudupload/{a}/_log?nostream=1&start={}", log.len() + 1);
-    let summary = format!("start out of range: {}", log.len() + 1);
-    assert_eq!(asked(&stack, Method::GET, &past).await, (400, summary));
-    let entry = stack
-        .get(&format!("/cloudupload/{a}/_log?view=entry"))
-        .await;
-    let entry = entry.text().await.expect("the entry is text");
-    let start = format!(
-        "<directory>\n  <entry name=\"_log\" size=\"{}\" mtime=\"",
-        log.len()
-    );
-    assert!(entry.starts_with(&start), "{entry}");
-    for id in [b, c] {
+    for id in [a, b, c] {
         stack.failure(id).await;
     }
+}
+
+#[tokio::test]
+async fn logs() {
+    let stack = Stack::new().await;
+    let upload = failing_upload(&stack, "logs").await;
+    let id = stack.create(&upload).await.id();
+    let job = stack.failure(id).await;
+    let log = stack.log(id).await;
+    assert!(log.contains(job.details()), "{log}");
+    let path = format!("/cloudupload/{id}/_log?nostream=1");
+    let piece = stack.get(&format!("{path}&start=3&end=10")).await;
+    assert_eq!(piece.headers()["content-type"], "text/plain");
+    assert_eq!(piece.text().await.expect("the log is text"), log[3..10]);
+    let end = stack.get_text(&format!("{path}&start=-5")).await;
+    assert_eq!(end, log[log.len() - 5..]);
+    let past = log.len() + 1;
+    let answer = request_error(&stack, Method::GET, &format!("{path}&start={past}")).await;
+    assert_eq!(answer, (400, format!("start out of range: {past}")));
+    let entry = stack
+        .get_text(&format!("/cloudupload/{id}/_log?view=entry"))
+        .await;
+    let size = log.len();
+    let start = format!("<directory>\n  <entry name=\"_log\" size=\"{size}\" mtime=\"");
+    assert!(entry.starts_with(&start), "{entry}");
 }

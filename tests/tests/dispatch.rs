@@ -1,4 +1,4 @@
-//! The slots under many hands at once: calls that fail, and dispatchers that die on the way.
+//! The slots with many dispatchers at once, of which some die, while calls fail.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +12,18 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use cloudupload::{
     dispatch::Dispatcher,
-    job::{Job, JobId, Order, State, TaskToken},
-    jobs::{Jobs, JobsError},
-    machine::Callbacks,
-    slots::{Limits, Slots, SlotsError, Waiter},
+    job::{Job, JobId, State, TaskToken, UploadRequest},
+    machine::TaskTokens,
+    store::{Jobs, Limits, Queued, Slots, StoreError, Waiter},
 };
 use serde_json::json;
-use tests::{Fault, Faults, Rule, unique, until, variable};
+use tests::{Fault, FaultClient, Rule, RuleGuard, env_var, unique, until};
 use tokio::{task::JoinSet, time::sleep};
 
 /// Tables of their own, reached through the proxy.
@@ -32,13 +31,16 @@ struct World {
     jobs: Jobs,
     slots: Slots,
     slots_table: String,
-    callbacks: Callbacks,
+    tokens: TaskTokens,
 }
 
 impl World {
     async fn new() -> Self {
-        let own = aws_config::load_defaults(BehaviorVersion::latest()).await;
-        let proxy = variable("FAULTS_URL");
+        // As many attempts as in a step: five failures may hit the same call.
+        let retries = RetryConfig::standard().with_max_attempts(9);
+        let own = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries);
+        let own = own.load().await;
+        let proxy = env_var("FAULTS_URL");
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&own).endpoint_url(&proxy);
         let states = aws_sdk_sfn::config::Builder::from(&own).endpoint_url(&proxy);
         let (jobs_table, slots_table) =
@@ -55,7 +57,7 @@ impl World {
         );
         Self {
             slots: Slots::new(jobs.clone(), slots_table.clone()),
-            callbacks: Callbacks::new(aws_sdk_sfn::Client::from_conf(states.build())),
+            tokens: TaskTokens::new(aws_sdk_sfn::Client::from_conf(states.build())),
             jobs,
             slots_table,
         }
@@ -65,7 +67,7 @@ impl World {
         Dispatcher {
             slots: self.slots.clone(),
             limits,
-            callbacks: self.callbacks.clone(),
+            tokens: self.tokens.clone(),
         }
     }
 
@@ -73,7 +75,10 @@ impl World {
     async fn job(&self, user: &str) -> Job {
         let job = self
             .jobs
-            .create(order(user), JobId::new(1).expect("1 is a number of a job"))
+            .create(
+                request(user),
+                JobId::new(1).expect("1 is a number of a job"),
+            )
             .await
             .expect("a job is created");
         for state in [State::Receiving, State::Scheduled] {
@@ -83,16 +88,27 @@ impl World {
         job
     }
 
+    /// Puts the job in the queue.
     async fn wait(&self, job: &Job) {
-        let waiter = Waiter {
-            job: job.id,
-            user: job.order.user.clone(),
-            execution: job.id.execution_name(),
-            since: job.created,
-        };
         let token = TaskToken(format!("token of job {}", job.id));
-        let placed = self.slots.wait(&waiter, &token).await;
+        let placed = self.slots.wait(&waiter(job), &token).await;
         placed.expect("the job is open");
+    }
+
+    /// Ends the job, and gives its slot back.
+    async fn end(&self, id: JobId) {
+        let failed = self.jobs.fail(id, "over").await;
+        failed.expect("the job is open");
+        self.slots.release(id).await.expect("the job is final");
+    }
+}
+
+fn waiter(job: &Job) -> Waiter {
+    Waiter {
+        job: job.id,
+        user: job.request.user.clone(),
+        execution: job.id.execution_name(),
+        since: job.created,
     }
 }
 
@@ -115,8 +131,8 @@ async fn make_table(config: &SdkConfig, name: &str, keys: &[(&str, ScalarAttribu
     table.send().await.expect("DynamoDB makes tables");
 }
 
-fn order(user: &str) -> Order {
-    let order = json!({
+fn request(user: &str) -> UploadRequest {
+    let request = json!({
         "user": user, "target": "ec2", "project": "Cloud:Images", "repository": "images", "package": "leap",
         "arch": "x86_64", "filename": "leap.raw.xz", "size": 1,
         "ec2": {
@@ -124,10 +140,11 @@ fn order(user: &str) -> Order {
             "ami_name": "leap",
         },
     });
-    serde_json::from_value(order).expect("this is an order")
+    serde_json::from_value(request).expect("this is a request")
 }
 
-/// Dispatches, and dies at some point of it as often as not: after so many of its steps, so that who is slow gets as far.
+/// Dispatches, and dies on the way in about half of all cases: after some of its steps, so that a slow machine gets as
+/// far as a fast one.
 async fn dispatch_and_perhaps_die(dispatcher: &Dispatcher) {
     let mut run = pin!(dispatcher.run());
     let mut steps = fastrand::u32(1..STEPS);
@@ -153,7 +170,34 @@ const JOBS: usize = 50;
 #[tokio::test(flavor = "multi_thread")]
 async fn no_slot_is_granted_twice_and_none_is_lost() {
     let world = Arc::new(World::new().await);
-    let faults = Faults::from_env();
+    let rules = break_transactions(&world).await;
+    let uploads = Arc::new(Uploads::default());
+    let mut jobs = JoinSet::new();
+    for number in 0..JOBS {
+        let (world, uploads) = (world.clone(), uploads.clone());
+        jobs.spawn(async move { run_job(&world, &uploads, number).await });
+    }
+    tokio::select! {
+        ended = jobs.join_all() => assert_eq!(ended.len(), JOBS),
+        () = sweep_and_watch(&world) => {}
+    }
+    let began = uploads.began.lock().expect("no panic").clone();
+    assert_eq!(began.len(), JOBS);
+    assert!(began.values().all(|&times| times == 1), "{began:?}");
+    let held = world.slots.held().await.expect("DynamoDB answers");
+    assert!(held.is_empty(), "{held:?}");
+    let (waiting, _) = world.slots.waiting(None).await.expect("DynamoDB answers");
+    assert!(waiting.is_empty(), "{waiting:?}");
+    let mut hits = 0;
+    for rule in rules {
+        hits += rule.hits().await;
+    }
+    assert_eq!(hits, 25, "every fault came to pass");
+}
+
+/// Makes 25 transactions fail.
+async fn break_transactions(world: &World) -> Vec<RuleGuard> {
+    let faults = FaultClient::from_env();
     let mut rules = Vec::new();
     for (fault, skip) in [
         (Fault::Throttle, 5),
@@ -168,80 +212,64 @@ async fn no_slot_is_granted_twice_and_none_is_lost() {
             times: Some(5),
             ..Rule::new("dynamodb:TransactWriteItems", fault)
         };
-        rules.push(faults.rule(rule).await);
+        rules.push(faults.add(rule).await);
     }
-    let at_work = Arc::new(AtomicUsize::new(0));
-    let began = Arc::new(Mutex::new(BTreeMap::<JobId, usize>::new()));
-    let mut actors = JoinSet::new();
-    for number in 0..JOBS {
-        let (world, at_work, began) = (world.clone(), at_work.clone(), began.clone());
-        actors.spawn(async move {
-            let dispatcher = world.dispatcher(LIMITS);
-            let job = world.job(&format!("user{}", number % 5)).await;
-            world.wait(&job).await;
-            dispatch_and_perhaps_die(&dispatcher).await;
-            // As long as it has no slot, it cannot upload.
-            let begins = async || match world.slots.begin(job.id, "").await {
-                Err(refused @ SlotsError::NotHeld(_)) => Err(refused),
-                begun => {
-                    begun.expect("the job is open");
-                    Ok(())
-                }
-            };
-            until(&format!("a slot for job {}", job.id), begins).await;
-            assert!(at_work.fetch_add(1, Ordering::SeqCst) < LIMITS.total);
-            let early = world.slots.release(job.id).await;
-            assert!(matches!(early, Err(SlotsError::NotFinal(_))), "{early:?}");
-            *began.lock().expect("no panic").entry(job.id).or_default() += 1;
-            sleep(Duration::from_millis(fastrand::u64(1..50))).await;
-            at_work.fetch_sub(1, Ordering::SeqCst);
-            world
-                .jobs
-                .fail(job.id, "over")
-                .await
-                .expect("the job is open");
-            world.slots.release(job.id).await.expect("the job is final");
-            dispatch_and_perhaps_die(&dispatcher).await;
-        });
-    }
-    // What a sweeper does, and a look at who holds what: consistent, so that it sees what is at one instant.
-    let watch = async {
-        let dispatcher = world.dispatcher(LIMITS);
-        loop {
-            let held = world.slots.held().await.expect("DynamoDB answers");
-            assert!(held.len() <= LIMITS.total, "{held:?}");
-            for holder in &held {
-                let of_user = held.iter().filter(|other| other.user == holder.user);
-                assert!(of_user.count() <= LIMITS.per_user, "{held:?}");
-            }
-            if fastrand::u8(0..10) == 0 {
-                dispatch_and_perhaps_die(&dispatcher).await;
-            }
-            sleep(Duration::from_millis(20)).await;
+    rules
+}
+
+#[derive(Default)]
+struct Uploads {
+    at_work: AtomicUsize,
+    /// The number of times that each job began.
+    began: Mutex<BTreeMap<JobId, usize>>,
+}
+
+/// A job from its arrival in the queue until it has given its slot back.
+async fn run_job(world: &World, uploads: &Uploads, number: usize) {
+    let dispatcher = world.dispatcher(LIMITS);
+    let job = world.job(&format!("user{}", number % 5)).await;
+    world.wait(&job).await;
+    dispatch_and_perhaps_die(&dispatcher).await;
+    // Without a slot, it cannot begin.
+    let begins = async || match world.slots.begin(job.id, "").await {
+        Err(refused @ StoreError::NotHeld(_)) => Err(refused),
+        begun => {
+            begun.expect("the job is open");
+            Ok(())
         }
     };
-    tokio::select! {
-        ended = actors.join_all() => assert_eq!(ended.len(), JOBS),
-        () = watch => {}
+    until(&format!("a slot for job {}", job.id), begins).await;
+    assert!(uploads.at_work.fetch_add(1, Ordering::SeqCst) < LIMITS.total);
+    let early = world.slots.release(job.id).await;
+    assert!(matches!(early, Err(StoreError::NotFinal(_))), "{early:?}");
+    *uploads
+        .began
+        .lock()
+        .expect("no panic")
+        .entry(job.id)
+        .or_default() += 1;
+    sleep(Duration::from_millis(fastrand::u64(1..50))).await;
+    uploads.at_work.fetch_sub(1, Ordering::SeqCst);
+    world.end(job.id).await;
+    dispatch_and_perhaps_die(&dispatcher).await;
+}
+
+/// Dispatches now and then, as the sweeper does, and looks who holds what. Never returns.
+async fn sweep_and_watch(world: &World) {
+    let dispatcher = world.dispatcher(LIMITS);
+    loop {
+        // A consistent read: it shows the slots of one instant.
+        let held = world.slots.held().await.expect("DynamoDB answers");
+        assert!(held.len() <= LIMITS.total, "{held:?}");
+        for holder in &held {
+            let of_user = held.iter().filter(|other| other.user == holder.user);
+            assert!(of_user.count() <= LIMITS.per_user, "{held:?}");
+        }
+        if fastrand::u8(0..10) == 0 {
+            dispatch_and_perhaps_die(&dispatcher).await;
+        }
+        sleep(Duration::from_millis(20)).await;
     }
-    let began = began.lock().expect("no panic").clone();
-    assert_eq!(began.len(), JOBS);
-    assert!(began.values().all(|&times| times == 1), "{began:?}");
-    assert!(
-        world
-            .slots
-            .held()
-            .await
-            .expect("DynamoDB answers")
-            .is_empty()
-    );
-    let (waiting, _) = world.slots.waiting(None).await.expect("DynamoDB answers");
-    assert!(waiting.is_empty(), "{waiting:?}");
-    let mut hits = 0;
-    for rule in rules {
-        hits += rule.hits().await;
-    }
-    assert_eq!(hits, 25, "every fault came to pass");
 }
 
 #[tokio::test]
@@ -268,16 +296,7 @@ async fn slots_are_granted_in_the_order_of_numbers() {
         };
         assert_eq!(holder.execution, holder.job.execution_name());
         granted.push(holder.job);
-        world
-            .jobs
-            .fail(holder.job, "over")
-            .await
-            .expect("the job is open");
-        world
-            .slots
-            .release(holder.job)
-            .await
-            .expect("the job is final");
+        world.end(holder.job).await;
     }
     assert_eq!(granted, in_order);
 }
@@ -299,23 +318,13 @@ async fn a_job_that_ended_while_it_waited_gets_no_slot() {
     assert_eq!(held[0].job, next.id);
     let refused = world.slots.begin(gone.id, "").await;
     assert!(
-        matches!(&refused, Err(SlotsError::Jobs(JobsError::Moved(job))) if job.details == "killed"),
+        matches!(&refused, Err(StoreError::Superseded(job)) if job.details == "killed"),
         "{refused:?}"
     );
     // A step that runs twice, with another token, keeps what the job has.
-    let waiter = Waiter {
-        job: next.id,
-        user: next.order.user.clone(),
-        execution: next.id.execution_name(),
-        since: 1,
-    };
     let token = TaskToken("another".to_owned());
-    let placed = world
-        .slots
-        .wait(&waiter, &token)
-        .await
-        .expect("the job is open");
-    assert_eq!(placed, cloudupload::slots::Place::Held);
+    let placed = world.slots.wait(&waiter(&next), &token).await;
+    assert_eq!(placed.expect("the job is open"), Queued::Held);
     let job = world.jobs.get(next.id).await.expect("the job is there");
     assert_eq!(job.token, Some(token));
 }

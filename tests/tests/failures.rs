@@ -3,8 +3,8 @@
 use serde_json::json;
 use tests::{Stack, disk};
 
-/// Uploads the bytes, which has to fail, and gives the reason.
-async fn refused(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> String {
+/// Uploads the bytes, which has to fail, and returns the reason.
+async fn failure_of(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> String {
     let upload = stack.upload(package, filename);
     stack.build(&upload, bytes).await;
     let job = stack.create(&upload).await;
@@ -22,7 +22,7 @@ fn assert_says(details: &str, words: &[&str]) {
 async fn truncated_xz() {
     let stack = Stack::new().await;
     let xz = &disk::disk().await.xz;
-    let details = refused(&stack, "truncated", "disk.raw.xz", &xz[..xz.len() * 2 / 3]).await;
+    let details = failure_of(&stack, "truncated", "disk.raw.xz", &xz[..xz.len() * 2 / 3]).await;
     assert_says(&details, &["cut off"]);
 }
 
@@ -32,7 +32,7 @@ async fn corrupt_xz() {
     let mut xz = disk::disk().await.xz.clone();
     let middle = xz.len() / 2;
     xz[middle..middle + 16].fill(0x5a);
-    let details = refused(&stack, "corrupt", "disk.raw.xz", &xz).await;
+    let details = failure_of(&stack, "corrupt", "disk.raw.xz", &xz).await;
     assert_says(&details, &["damaged"]);
 }
 
@@ -40,7 +40,7 @@ async fn corrupt_xz() {
 async fn truncated_gz() {
     let stack = Stack::new().await;
     let gz = disk::gz(&disk::disk().await.raw).await;
-    let details = refused(&stack, "truncated-gz", "disk.raw.gz", &gz[..gz.len() / 2]).await;
+    let details = failure_of(&stack, "truncated-gz", "disk.raw.gz", &gz[..gz.len() / 2]).await;
     assert_says(&details, &["cut off"]);
 }
 
@@ -48,7 +48,7 @@ async fn truncated_gz() {
 async fn a_disk_shorter_than_its_partition_table() {
     let stack = Stack::new().await;
     let raw = &disk::disk().await.raw;
-    let details = refused(&stack, "short", "disk.raw", &raw[..raw.len() / 2]).await;
+    let details = failure_of(&stack, "short", "disk.raw", &raw[..raw.len() / 2]).await;
     assert_says(&details, &["partition table"]);
 }
 
@@ -57,7 +57,7 @@ async fn half_a_sector() {
     let stack = Stack::new().await;
     let mut raw = disk::disk().await.raw.clone();
     raw.extend([0; 100]);
-    let details = refused(&stack, "sector", "disk.raw.xz", &disk::xz(&raw).await).await;
+    let details = failure_of(&stack, "sector", "disk.raw.xz", &disk::xz(&raw).await).await;
     assert_says(&details, &["512"]);
 }
 
@@ -66,16 +66,15 @@ async fn qcow2_in_xz_clothes() {
     let stack = Stack::new().await;
     let mut qcow2 = vec![0; 1 << 20];
     qcow2[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
-    let details = refused(&stack, "qcow2", "disk.raw.xz", &disk::xz(&qcow2).await).await;
+    let details = failure_of(&stack, "qcow2", "disk.raw.xz", &disk::xz(&qcow2).await).await;
     assert_says(&details, &["qcow2"]);
 }
 
 #[tokio::test]
 async fn a_wrong_external_id() {
     let stack = Stack::new().await;
-    let mut upload = stack.upload("external-id", "disk.raw.xz");
+    let mut upload = stack.built_disk("external-id").await;
     upload.body["external_id"] = "another".into();
-    stack.build(&upload, &disk::disk().await.xz).await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
     assert_says(
@@ -91,8 +90,7 @@ async fn a_wrong_external_id() {
 #[tokio::test]
 async fn an_ami_name_that_is_taken() {
     let stack = Stack::new().await;
-    let upload = stack.upload("taken", "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
+    let upload = stack.built_disk("taken").await;
     let first = stack.create(&upload).await;
     let first = stack.success(first.id()).await;
     let second = stack.create(&upload).await;
@@ -103,56 +101,43 @@ async fn an_ami_name_that_is_taken() {
 #[tokio::test]
 async fn a_file_replaced_by_one_of_another_size() {
     let stack = Stack::new().await;
-    let upload = stack.upload("replaced", "disk.raw.xz");
-    let xz = &disk::disk().await.xz;
-    stack.build(&upload, xz).await;
-    stack
-        .disturb(&upload, json!([{"lie": xz.len() + 512}]))
-        .await;
+    let upload = stack.built_disk("replaced").await;
+    let size = disk::disk().await.xz.len();
+    let other = size + 512;
+    stack.set_obs_faults(&upload, json!([{"lie": other}])).await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
-    assert_says(
-        job.details(),
-        &[&format!(
-            "size mismatch: {} != {}",
-            xz.len(),
-            xz.len() + 512
-        )],
-    );
+    let mismatch = format!("size mismatch: {size} != {other}");
+    assert_says(job.details(), &[&mismatch]);
 }
 
 #[tokio::test]
 async fn a_broken_download_is_taken_up_again() {
     let stack = Stack::new().await;
-    let upload = stack.upload("broken", "disk.raw.xz");
-    let disk = disk::disk().await;
-    stack.build(&upload, &disk.xz).await;
+    let upload = stack.built_disk("broken").await;
     let faults = json!([
         {"after": 1 << 20, "do": "reset", "range": true},
         {"status": 503},
         {"after": 2 << 20, "do": "close", "range": true},
         {"after": 1 << 20, "do": "close"},
     ]);
-    stack.disturb(&upload, faults).await;
+    stack.set_obs_faults(&upload, faults).await;
     let job = stack.create(&upload).await;
     let job = stack.success(job.id()).await;
     assert_eq!(job.field("try"), "4", "{job:?}");
     let log = stack.log(job.id()).await;
     assert_says(&log, &["going on from byte", "starting over"]);
-    assert!(
-        stack
-            .image_bytes(job.details())
-            .await
-            .starts_with(&disk.raw)
-    );
+    let image = stack.image_bytes(job.details()).await;
+    assert!(image.starts_with(&disk::disk().await.raw));
 }
 
 #[tokio::test]
 async fn a_file_that_is_gone_when_it_is_fetched() {
     let stack = Stack::new().await;
-    let upload = stack.upload("gone", "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
-    stack.disturb(&upload, json!([{"status": 404}])).await;
+    let upload = stack.built_disk("gone").await;
+    stack
+        .set_obs_faults(&upload, json!([{"status": 404}]))
+        .await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
     assert_says(job.details(), &["remote error: Not Found", "disk.raw.xz"]);

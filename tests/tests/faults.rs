@@ -1,100 +1,52 @@
-//! A few cells of the fault matrix, of every function and every column. `make faults` runs all.
+//! A few cases of the fault matrix, with every function and every fault. `make faults` runs all.
 
 use std::sync::Arc;
 
-use tests::matrix::{Bench, Break, Cell, Column, ObsFault, Request, Way, run};
+use tests::{
+    function,
+    matrix::{CallFault, Case, FunctionCall, Harness, Injection, ObsFault, Request, Scenario, run},
+};
+
+#[rustfmt::skip]
+const CALLS: [(Scenario, &str, &str, CallFault); 14] = [
+    (Scenario::Upload, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
+    (Scenario::Upload, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
+    (Scenario::Upload, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
+    (Scenario::NewBucket, function::PREPARE, "s3:CreateBucket", CallFault::ServerError),
+    (Scenario::Upload, function::TRANSFER, "s3:GetObject", CallFault::JobKilled),
+    (Scenario::Upload, function::SEAL, "ec2:ImportSnapshot", CallFault::FunctionKilled),
+    (Scenario::Upload, function::POLL, "ec2:DescribeImportSnapshotTasks", CallFault::Throttle),
+    (Scenario::Upload, function::REGISTER, "ec2:RegisterImage", CallFault::Timeout),
+    (Scenario::Upload, function::FINISH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
+    (Scenario::KilledImporting, function::FINISH, "ec2:CancelImportTask", CallFault::Denied),
+    (Scenario::KilledRegistering, function::FINISH, "ec2:DeleteSnapshot", CallFault::ServerError),
+    (Scenario::Request(Request::Create), function::API, "states:StartExecution", CallFault::Denied),
+    (Scenario::Request(Request::Kill), function::API, "states:SendTaskFailure", CallFault::FunctionKilled),
+    (Scenario::Sweep, function::SWEEP, "states:StartExecution", CallFault::Denied),
+];
 
 #[tokio::test]
 async fn a_few_of_the_matrix() {
-    let calls = [
-        (
-            Way::Upload,
-            "receive",
-            "s3:UploadPart",
-            Column::FunctionKilled,
-        ),
-        (
-            Way::Upload,
-            "slot",
-            "states:SendTaskSuccess",
-            Column::Throttle,
-        ),
-        (Way::Upload, "prepare", "sts:AssumeRole", Column::Denied),
-        (
-            Way::NewBucket,
-            "prepare",
-            "s3:CreateBucket",
-            Column::ServerError,
-        ),
-        (Way::Upload, "transfer", "s3:GetObject", Column::JobKilled),
-        (
-            Way::Upload,
-            "seal",
-            "ec2:ImportSnapshot",
-            Column::FunctionKilled,
-        ),
-        (
-            Way::Upload,
-            "check",
-            "ec2:DescribeImportSnapshotTasks",
-            Column::Throttle,
-        ),
-        (
-            Way::Upload,
-            "register",
-            "ec2:RegisterImage",
-            Column::Timeout,
-        ),
-        (
-            Way::Upload,
-            "finish",
-            "dynamodb:UpdateItem",
-            Column::FunctionKilled,
-        ),
-        (
-            Way::KilledImporting,
-            "finish",
-            "ec2:CancelImportTask",
-            Column::Denied,
-        ),
-        (
-            Way::KilledRegistering,
-            "finish",
-            "ec2:DeleteSnapshot",
-            Column::ServerError,
-        ),
-        (
-            Way::Asked(Request::Create),
-            "api",
-            "states:StartExecution",
-            Column::Denied,
-        ),
-        (
-            Way::Asked(Request::Kill),
-            "api",
-            "states:SendTaskFailure",
-            Column::FunctionKilled,
-        ),
-        (Way::Swept, "sweep", "states:StartExecution", Column::Denied),
-    ];
-    let mut cells = Vec::from(calls.map(|(way, function, call, column)| Cell {
-        way,
-        breaks: Break::Call {
-            function: function.to_owned(),
-            call: call.to_owned(),
-            column,
+    let mut cases = Vec::from(CALLS.map(|(scenario, function, call, fault)| Case {
+        scenario,
+        injection: Injection::Call {
+            target: FunctionCall {
+                function: function.to_owned(),
+                call: call.to_owned(),
+            },
+            fault,
         },
     }));
-    cells.push(Cell {
-        way: Way::Upload,
-        breaks: Break::Obs(ObsFault::Close),
+    cases.push(Case {
+        scenario: Scenario::Upload,
+        injection: Injection::Obs(ObsFault::Close),
     });
-    let bench = Arc::new(Bench::new().await);
-    let mut missed = Vec::new();
-    run(bench, cells, 4, |cell, outcome| {
-        println!("{cell}: {outcome}");
-        missed.extend(outcome.misses.iter().map(|miss| format!("{cell}: {miss}")));
+    let harness = Arc::new(Harness::new().await);
+    let mut unmet = Vec::new();
+    run(harness, cases, 4, |case, outcome| {
+        println!("{case}: {outcome}");
+        unmet.extend(outcome.unmet.iter().map(|one| format!("{case}: {one}")));
     })
     .await;
-    assert_eq!(missed, Vec::<String>::new());
+    assert_eq!(unmet, Vec::<String>::new());
 }

@@ -1,33 +1,7 @@
 //! A kill ends a job wherever it is, and nothing of it is left.
 
 use serde_json::json;
-use tests::{Job, Stack, Upload, disk};
-
-/// A job about to be killed when this function makes this call.
-struct Victim<'a> {
-    stack: &'a Stack,
-    function: &'a str,
-    call: &'a str,
-}
-
-impl Victim<'_> {
-    /// Kills the job at that moment, and gives it at its end, with nothing left.
-    async fn killed(&self) -> Job {
-        let user = format!("kill-{}-{}", self.function, self.call.replace(':', "-"));
-        let (id, rule) = self.stack.held(&user, self.function, self.call).await;
-        assert_killed(&self.stack.kill(&id).await);
-        drop(rule);
-        let job = self.stack.failure(&id).await;
-        assert_killed(&job);
-        job
-    }
-}
-
-async fn build(stack: &Stack, package: &str) -> Upload {
-    let upload = stack.upload(package, "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
-    upload
-}
+use tests::{Job, Stack, function};
 
 #[track_caller]
 fn assert_killed(job: &Job) {
@@ -36,49 +10,48 @@ fn assert_killed(job: &Job) {
 
 #[tokio::test]
 async fn wherever_it_is() {
-    let stack = &Stack::new().await;
+    let stack = Stack::new().await;
     for (function, call) in [
         // created
-        ("receive", "dynamodb:UpdateItem"),
+        (function::RECEIVE, "dynamodb:UpdateItem"),
         // receiving
-        ("receive", "s3:CreateMultipartUpload"),
-        ("receive", "s3:CompleteMultipartUpload"),
+        (function::RECEIVE, "s3:CreateMultipartUpload"),
+        (function::RECEIVE, "s3:CompleteMultipartUpload"),
         // scheduled
-        ("slot", "dynamodb:TransactWriteItems"),
-        ("slot", "states:SendTaskSuccess"),
+        (function::SLOT, "dynamodb:TransactWriteItems"),
+        (function::SLOT, "states:SendTaskSuccess"),
         // uploading
-        ("prepare", "sts:AssumeRole"),
-        ("prepare", "s3:CreateMultipartUpload"),
-        ("transfer", "s3:UploadPart"),
-        ("seal", "s3:CompleteMultipartUpload"),
-        ("seal", "ec2:ImportSnapshot"),
-        ("check", "ec2:DescribeImportSnapshotTasks"),
-        ("register", "ec2:RegisterImage"),
+        (function::PREPARE, "sts:AssumeRole"),
+        (function::PREPARE, "s3:CreateMultipartUpload"),
+        (function::TRANSFER, "s3:UploadPart"),
+        (function::SEAL, "s3:CompleteMultipartUpload"),
+        (function::SEAL, "ec2:ImportSnapshot"),
+        (function::POLL, "ec2:DescribeImportSnapshotTasks"),
+        (function::REGISTER, "ec2:RegisterImage"),
         // as it is about to succeed
-        ("finish", "s3:DeleteObject"),
+        (function::FINISH, "s3:DeleteObject"),
     ] {
-        let victim = Victim {
-            stack,
-            function,
-            call,
-        };
-        victim.killed().await;
+        let user = format!("kill-{function}-{}", call.replace(':', "-"));
+        let (id, rule) = stack.stalled(&user, function, call).await;
+        assert_killed(&stack.kill(id).await);
+        drop(rule);
+        assert_killed(&stack.failure(id).await);
     }
 }
 
 #[tokio::test]
 async fn while_obs_is_silent() {
     let stack = Stack::new().await;
-    let upload = build(&stack, "kill-receiving").await;
+    let upload = stack.built_disk("kill-receiving").await;
     stack
-        .disturb(&upload, json!([{"after": 1 << 20, "do": "stall"}]))
+        .set_obs_faults(&upload, json!([{"after": 1 << 20, "do": "stall"}]))
         .await;
-    let id = stack.create(&upload).await.id().to_owned();
-    stack.wait(&id, |job| job.state() == "receiving").await;
-    assert_killed(&stack.kill(&id).await);
-    let job = stack.failure(&id).await;
+    let id = stack.create(&upload).await.id();
+    stack.wait_for_state(id, "receiving").await;
+    assert_killed(&stack.kill(id).await);
+    let job = stack.failure(id).await;
     assert_eq!(
-        stack.kill(&id).await,
+        stack.kill(id).await,
         job,
         "killing a finished job changes nothing"
     );
@@ -87,24 +60,21 @@ async fn while_obs_is_silent() {
 #[tokio::test]
 async fn while_it_waits_for_its_import() {
     let stack = Stack::new().await;
-    let upload = build(&stack, "kill-importing").await;
-    let id = stack.create(&upload).await.id().to_owned();
-    let importing = async || match stack.log(&id).await {
-        log if log.contains("Importing a disk") => Ok(()),
-        log => Err(log),
-    };
-    stack.until(&id, "it imports", importing).await;
-    assert_killed(&stack.kill(&id).await);
-    assert_killed(&stack.failure(&id).await);
+    let upload = stack.built_disk("kill-importing").await;
+    let id = stack.create(&upload).await.id();
+    let imports = || stack.logs(id, "Importing a disk");
+    stack.until(id, "it imports", imports).await;
+    assert_killed(&stack.kill(id).await);
+    assert_killed(&stack.failure(id).await);
 }
 
 #[tokio::test]
 async fn a_success_cannot_be_killed() {
     let stack = Stack::new().await;
-    let upload = build(&stack, "kill-succeeded").await;
-    let id = stack.create(&upload).await.id().to_owned();
-    let job = stack.success(&id).await;
-    assert_eq!(stack.kill(&id).await, job);
+    let upload = stack.built_disk("kill-succeeded").await;
+    let id = stack.create(&upload).await.id();
+    let job = stack.success(id).await;
+    assert_eq!(stack.kill(id).await, job);
     assert_eq!(
         stack.image(job.details()).await.image_id(),
         Some(job.details())

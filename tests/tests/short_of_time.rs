@@ -3,13 +3,13 @@
 use serde_json::json;
 use tests::{Stack, Upload, disk};
 
-/// Seconds: what `receive` keeps back of its time, and one to work.
+/// In seconds: one more than `receive` reserves for its end.
 const RECEIVE: u32 = 91;
 
-/// Seconds: what `transfer` keeps back of its time, and none to work.
+/// In seconds: what `transfer` reserves for its end, so that it has no time to work.
 const TRANSFER: u32 = 30;
 
-/// Seconds that the template gives both.
+/// In seconds: the timeout of both in the template.
 const ENOUGH: u32 = 900;
 
 const TRANSFER_SLICE: &str = "Transfer/ItemProcessor/States/TransferSlice";
@@ -27,12 +27,12 @@ async fn who_is_called_again_and_who_fails() {
     stack.set_timeout(TRANSFER_SLICE, ENOUGH).await;
 }
 
-/// An upload of a file that OBS sends the first megabytes of, and more when the function's time is up.
+/// An upload of a file of which OBS sends some megabytes, and more only when the function's time is up.
 async fn slow(stack: &Stack, package: &str, range: bool) -> Upload {
     let upload = stack.upload(package, "disk.raw");
     stack.build(&upload, &disk::disk().await.raw).await;
     let pause = json!({"after": 12 << 20, "pause": 2.5, "range": range});
-    stack.disturb(&upload, json!([pause, pause])).await;
+    stack.set_obs_faults(&upload, json!([pause, pause])).await;
     upload
 }
 

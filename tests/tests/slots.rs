@@ -2,60 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use tests::{Fault, Faults, Job, Rule, Stack, Upload, disk, until};
+use tests::{Fault, FaultClient, JobId, Queue, Rule, RuleGuard, Stack, function, until};
 
-async fn build(stack: &Stack, user: &str) -> Upload {
-    let upload = stack.upload(user, "disk.raw.xz");
-    stack.build(&upload, &disk::disk().await.xz).await;
-    upload
-}
-
-/// Another AMI name each, and the number of the job.
-async fn create(stack: &Stack, upload: &Upload, number: usize) -> u32 {
-    let mut upload = upload.clone();
-    let name = upload.body["ami_name"].as_str().unwrap_or_default();
-    upload.body["ami_name"] = format!("{name} {number}").into();
-    let job = stack.create(&upload).await;
-    job.id().parse().expect("a job's id is a number")
-}
-
-/// All in one test: whatever has a slot has an influence on what waits.
+/// All in one test: each job that has a slot affects which jobs wait.
 #[tokio::test]
 async fn who_waits_and_who_uploads() {
     let stack = Stack::new().await;
-    let faults = Faults::from_env();
-    let [tom, tim, tam] = ["slots-tom", "slots-tim", "slots-tam"];
-    // Whoever has a slot stays in `uploading` until it is let go.
-    let hold = faults
-        .rule(Rule {
-            function: Some("prepare".to_owned()),
-            times: None,
-            ..Rule::new("sts:AssumeRole", Fault::Hold)
-        })
-        .await;
-
-    let uploads = [
-        build(&stack, tom).await,
-        build(&stack, tim).await,
-        build(&stack, tam).await,
-    ];
-    let mut jobs = Vec::new();
-    for (number, user) in [0, 0, 0, 1, 2, 2, 0].into_iter().enumerate() {
-        jobs.push(create(&stack, &uploads[user], number).await);
-        // Until it is in the queue, so that the order of arrival is that of the numbers.
-        let arrived = async || {
-            let queue = stack.queue().await;
-            let has = |id| queue.held.contains_key(id) || queue.waiting.contains_key(id);
-            jobs.iter().all(has).then_some(()).ok_or(queue)
-        };
-        until(&format!("{jobs:?} are in the queue"), arrived).await;
-    }
-    let [tom1, tom2, tom3, tim1, tam1, tam2, tom4] = jobs[..] else {
-        unreachable!("seven jobs were created");
-    };
-    let held = async || -> BTreeSet<u32> { stack.queue().await.held.into_keys().collect() };
+    // Each job that has a slot stays in `uploading` until this is dropped.
+    let hold = hold_uploads().await;
+    let jobs = create_jobs(&stack).await;
+    let [tom1, tom2, tom3, tim1, tam1, tam2, tom4] = jobs;
     assert_eq!(
-        held().await,
+        held(&stack).await,
         BTreeSet::from([tom1, tom2, tim1, tam1]),
         "tom is at its limit and holds back nobody"
     );
@@ -64,38 +22,64 @@ async fn who_waits_and_who_uploads() {
         (tom3, "scheduled"),
         (tam2, "scheduled"),
     ] {
-        stack
-            .wait(&id.to_string(), |job| job.state() == state)
-            .await;
+        stack.wait_for_state(id, state).await;
     }
-    let log = stack.log(&tom3.to_string()).await;
-    assert!(
-        log.contains("Waiting for a slot: 2 uploads of slots-tom are at work"),
-        "{log}"
-    );
-    let log = stack.log(&tam2.to_string()).await;
-    assert!(
-        log.contains("Waiting for a slot: 4 uploads are at work"),
-        "{log}"
-    );
+    for (id, why) in [
+        (tom3, "2 uploads of slots-tom are at work"),
+        (tam2, "4 uploads are at work"),
+    ] {
+        let line = format!("Waiting for a slot: {why}");
+        assert_eq!(stack.logs(id, &line).await, Ok(()));
+    }
 
-    // One that waits is killed: it goes from the queue, and the others keep their order.
-    stack.kill(&tom3.to_string()).await;
-    let job = stack.failure(&tom3.to_string()).await;
+    // One that waits is killed: it leaves the queue, and the others keep their order.
+    stack.kill(tom3).await;
+    let job = stack.failure(tom3).await;
     assert_eq!(job.details(), "killed");
 
-    // A slot comes free: the next of whoever is below its limit gets it.
-    stack.kill(&tom2.to_string()).await;
-    stack.failure(&tom2.to_string()).await;
-    stack
-        .wait(&tam2.to_string(), |job| job.state() == "uploading")
-        .await;
-    assert_eq!(held().await, BTreeSet::from([tom1, tim1, tam1, tam2]));
+    // A slot becomes free: the first job whose user is below the limit gets it.
+    stack.kill(tom2).await;
+    stack.failure(tom2).await;
+    stack.wait_for_state(tam2, "uploading").await;
+    assert_eq!(held(&stack).await, BTreeSet::from([tom1, tim1, tam1, tam2]));
 
     drop(hold);
     for id in [tom1, tim1, tam1, tam2, tom4] {
-        let job: Job = stack.success(&id.to_string()).await;
+        let job = stack.success(id).await;
         assert_eq!(stack.leftovers(&job).await, Vec::<String>::new());
     }
-    assert_eq!(stack.queue().await, tests::Queue::default());
+    assert_eq!(stack.queue().await, Queue::default());
+}
+
+async fn hold_uploads() -> RuleGuard {
+    let hold = Rule::of_function(function::PREPARE, "sts:AssumeRole", Fault::Hold);
+    FaultClient::from_env().add(hold.for_all()).await
+}
+
+/// Three jobs of tom, one of tim, two of tam, and another one of tom.
+async fn create_jobs(stack: &Stack) -> [JobId; 7] {
+    let tom = stack.built_disk("slots-tom").await;
+    let tim = stack.built_disk("slots-tim").await;
+    let tam = stack.built_disk("slots-tam").await;
+    let mut jobs = Vec::new();
+    for (number, of) in [&tom, &tom, &tom, &tim, &tam, &tam, &tom]
+        .iter()
+        .enumerate()
+    {
+        let mut upload = (*of).clone();
+        let name = upload.body["ami_name"].as_str().unwrap_or_default();
+        upload.body["ami_name"] = format!("{name} {number}").into();
+        jobs.push(stack.create(&upload).await.id());
+        // It has to be in the queue before the next, so that they arrive in the order of their numbers.
+        let arrived = async || match stack.queue().await {
+            queue if jobs.iter().all(|&id| queue.contains(id)) => Ok(()),
+            queue => Err(queue),
+        };
+        until(&format!("{jobs:?} are in the queue"), arrived).await;
+    }
+    jobs.try_into().expect("seven jobs were created")
+}
+
+async fn held(stack: &Stack) -> BTreeSet<JobId> {
+    stack.queue().await.held.into_keys().collect()
 }

@@ -1,10 +1,9 @@
 //! Images of every kind go all the way: from OBS, through the API, into an AMI with the same bytes.
 
-use aws_sdk_ec2::types::{
-    ArchitectureValues, BootModeValues, Image, ImdsSupportValues, VolumeType,
-};
+use aws_sdk_ec2::types::{ArchitectureValues, BootModeValues, ImdsSupportValues, Tag, VolumeType};
 use tests::{Job, Stack, disk};
 
+/// Uploads the bytes, which has to succeed and to leave nothing behind.
 async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> Job {
     let upload = stack.upload(package, filename);
     stack.build(&upload, bytes).await;
@@ -19,9 +18,16 @@ async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) ->
     job
 }
 
+async fn assert_becomes_the_disk(package: &str, filename: &str, bytes: &[u8]) {
+    let stack = Stack::new().await;
+    let job = uploaded(&stack, package, filename, bytes).await;
+    let image = stack.image_bytes(job.details()).await;
+    assert_same(&image, &disk::disk().await.raw);
+}
+
 #[track_caller]
 fn assert_same(image: &[u8], disk: &[u8]) {
-    // A snapshot is whole GiB; behind the disk there is nothing.
+    // A snapshot has whole GiB; after the disk, all of it is zero.
     assert!(image.len() >= disk.len());
     assert!(
         image[..disk.len()] == *disk,
@@ -30,8 +36,8 @@ fn assert_same(image: &[u8], disk: &[u8]) {
     assert!(image[disk.len()..].iter().all(|&byte| byte == 0));
 }
 
-fn tag<'a>(image: &'a Image, key: &str) -> &'a str {
-    let tag = image.tags().iter().find(|tag| tag.key() == Some(key));
+fn tag<'a>(tags: &'a [Tag], key: &str) -> &'a str {
+    let tag = tags.iter().find(|tag| tag.key() == Some(key));
     tag.and_then(|tag| tag.value()).unwrap_or_default()
 }
 
@@ -49,41 +55,39 @@ async fn an_image_becomes_an_ami() {
     assert_eq!(image.boot_mode(), Some(&BootModeValues::UefiPreferred));
     assert_eq!(image.ena_support(), Some(true));
     assert_eq!(image.imds_support(), Some(&ImdsSupportValues::V20));
-    let root = image.block_device_mappings()[0]
-        .ebs()
-        .expect("the root device is a volume");
-    assert_eq!(root.volume_type(), Some(&VolumeType::Gp3));
     for (key, value) in [
         ("obs:project", "Cloud:Images"),
         ("obs:package", "leap-ec2"),
         ("obs:repository", "images"),
         ("obs:file", file),
     ] {
-        assert_eq!(tag(&image, key), value);
+        assert_eq!(tag(image.tags(), key), value);
     }
-    assert!(tag(&image, "obs:job").ends_with(&format!("/job-{}", job.id())));
+    let job_tag = tag(image.tags(), "obs:job");
+    assert!(job_tag.ends_with(&format!("/job-{}", job.id())));
+
+    let root = image.block_device_mappings()[0]
+        .ebs()
+        .expect("the root device is a volume");
+    assert_eq!(root.volume_type(), Some(&VolumeType::Gp3));
     let snapshot = root.snapshot_id().expect("the root device has a snapshot");
-    let snapshots = stack
-        .ec2
-        .describe_snapshots()
-        .snapshot_ids(snapshot)
-        .send()
-        .await;
-    let snapshots = snapshots.expect("the snapshot is there");
-    assert!(
-        snapshots.snapshots()[0]
-            .tags()
-            .iter()
-            .any(|tag| tag.key() == Some("obs:package") && tag.value() == Some("leap-ec2"))
+    let snapshots = stack.ec2.describe_snapshots().snapshot_ids(snapshot);
+    let snapshots = snapshots.send().await.expect("the snapshot is there");
+    assert_eq!(
+        tag(snapshots.snapshots()[0].tags(), "obs:package"),
+        "leap-ec2"
     );
     assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    assert_log_of_success(&stack.log(job.id()).await, file, job.details());
+}
 
-    let log = stack.log(job.id()).await;
+#[track_caller]
+fn assert_log_of_success(log: &str, file: &str, image: &str) {
     let lines: Vec<&str> = log.lines().collect();
     for line in [
         format!("Start uploading image {file}."),
         "Successfully authenticated.".to_owned(),
-        format!("Created image: {}", job.details()),
+        format!("Created image: {image}"),
     ] {
         assert!(lines.contains(&line.as_str()), "no line {line:?} in\n{log}");
     }
@@ -95,10 +99,9 @@ async fn an_image_becomes_an_ami() {
 #[tokio::test]
 async fn an_arm_image_boots_by_uefi() {
     let stack = Stack::new().await;
-    let disk = disk::disk().await;
     let mut upload = stack.upload("arm", "arm.aarch64.raw.xz");
     upload.arch = "aarch64".to_owned();
-    stack.build(&upload, &disk.xz).await;
+    stack.build(&upload, &disk::disk().await.xz).await;
     let job = stack.create(&upload).await;
     let job = stack.success(job.id()).await;
     let image = stack.image(job.details()).await;
@@ -108,72 +111,45 @@ async fn an_arm_image_boots_by_uefi() {
 
 #[tokio::test]
 async fn one_xz_block_is_enough() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let job = uploaded(
-        &stack,
-        "serial",
-        "serial.raw.xz",
-        &disk::xz(&disk.raw).await,
-    )
-    .await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let xz = disk::xz(&disk::disk().await.raw).await;
+    assert_becomes_the_disk("serial", "serial.raw.xz", &xz).await;
 }
 
 #[tokio::test]
 async fn a_raw_disk() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let job = uploaded(&stack, "raw", "plain.raw", &disk.raw).await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    assert_becomes_the_disk("raw", "plain.raw", &disk::disk().await.raw).await;
 }
 
 #[tokio::test]
 async fn a_gzipped_disk() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let job = uploaded(&stack, "gz", "disk.raw.gz", &disk::gz(&disk.raw).await).await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let gz = disk::gz(&disk::disk().await.raw).await;
+    assert_becomes_the_disk("gz", "disk.raw.gz", &gz).await;
 }
 
 #[tokio::test]
 async fn a_zstandard_disk() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let job = uploaded(&stack, "zst", "disk.raw.zst", &disk::zst(&disk.raw).await).await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let zst = disk::zst(&disk::disk().await.raw).await;
+    assert_becomes_the_disk("zst", "disk.raw.zst", &zst).await;
 }
 
 #[tokio::test]
 async fn the_footer_of_a_fixed_vhd_stays_behind() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let vhd = disk::xz(&disk::vhdfixed(&disk.raw)).await;
-    let job = uploaded(&stack, "vhd", "disk.vhdfixed.xz", &vhd).await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let vhd = disk::vhdfixed(&disk::disk().await.raw);
+    assert_becomes_the_disk("vhd", "disk.vhdfixed.xz", &disk::xz(&vhd).await).await;
 }
 
 #[tokio::test]
 async fn the_bytes_decide_not_the_name() {
-    let stack = Stack::new().await;
-    let disk = disk::disk().await;
-    let job = uploaded(
-        &stack,
-        "misnamed",
-        "disk.raw.xz",
-        &disk::gz(&disk.raw).await,
-    )
-    .await;
-    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let gz = disk::gz(&disk::disk().await.raw).await;
+    assert_becomes_the_disk("misnamed", "disk.raw.xz", &gz).await;
 }
 
 #[tokio::test]
 async fn the_ami_is_named_after_the_file_where_nobody_names_it() {
     let stack = Stack::new().await;
-    let disk = disk::disk().await;
     let mut upload = stack.upload("unnamed", "unnamed.x86_64-1.0.raw.xz");
     upload.body["ami_name"] = "".into();
-    stack.build(&upload, &disk.xz).await;
+    stack.build(&upload, &disk::disk().await.xz).await;
     let job = stack.create(&upload).await;
     let job = stack.success(job.id()).await;
     let image = stack.image(job.details()).await;

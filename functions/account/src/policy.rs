@@ -4,7 +4,7 @@ use cloudupload::target::Ec2Target;
 use serde_json::{Value, json};
 
 use crate::{
-    route::{SERVICE_ROLE, bucket_name, object_key},
+    route,
     tags::{self, JobTag},
 };
 
@@ -37,121 +37,65 @@ impl Purpose {
     ];
 }
 
-/// The session policy. It allows nothing that the role does not allow. AWS takes no more than 2,048 characters (API
-/// reference, AssumeRole, `Policy`).
-///
-/// `s3:PutObject` is what all of a multipart upload needs but for its list of parts and its end by abortion (S3 user guide,
-/// "Multipart upload API and permissions").
+/// The session policy: what the route needs for this, and what the AMI and its snapshot need, whatever the route. It allows
+/// nothing that the role does not allow. AWS takes no more than 2,048 characters (API reference, AssumeRole, `Policy`).
 pub(crate) fn of(purpose: Purpose, target: &Ec2Target, tag: &JobTag) -> Value {
     let scope = Scope { target, tag };
-    let statements = match purpose {
-        Purpose::Open => vec![
-            scope.bucket(&[
-                "s3:CreateBucket",
-                "s3:ListBucket",
-                "s3:PutBucketPublicAccessBlock",
-                "s3:GetLifecycleConfiguration",
-                "s3:PutLifecycleConfiguration",
-            ]),
-            scope.object(&["s3:PutObject"]),
-            scope.region(&["ec2:DescribeImages"]),
-        ],
-        Purpose::Write => vec![scope.object(&["s3:PutObject"])],
-        Purpose::Seal => vec![
-            // EC2 looks under this session whether the bucket is in its region, and whether it may read the object (VM
-            // Import/Export user guide, "Required permissions for VM Import/Export").
-            scope.bucket(&["s3:ListBucket", "s3:GetBucketLocation"]),
-            scope.object(&[
-                "s3:PutObject",
-                "s3:ListMultipartUploadParts",
-                "s3:GetObject",
-            ]),
-            scope.region(&["ec2:ImportSnapshot"]),
-            scope.create_tags(),
-            scope.pass_service_role(),
-        ],
-        Purpose::Poll => vec![
-            scope.region(&["ec2:DescribeImportSnapshotTasks"]),
-            scope.create_tags(),
-        ],
+    let mut statements = route::permissions(purpose, &scope);
+    statements.extend(match purpose {
+        Purpose::Open => vec![scope.anything(&["ec2:DescribeImages"])],
+        Purpose::Write | Purpose::Seal => vec![],
+        Purpose::Poll => vec![scope.create_tags()],
         Purpose::Register => vec![
-            scope.region(&["ec2:DescribeImages", "ec2:RegisterImage"]),
+            scope.anything(&["ec2:DescribeImages", "ec2:RegisterImage"]),
             scope.create_tags(),
         ],
         Purpose::Remove => vec![
-            scope.bucket(&["s3:ListBucketMultipartUploads"]),
-            scope.object(&["s3:DeleteObject", "s3:AbortMultipartUpload"]),
-            scope.region(&["ec2:DescribeImportSnapshotTasks", "ec2:DescribeImages"]),
+            scope.anything(&["ec2:DescribeImages"]),
             scope.create_tags(),
-            scope.tagged(&[
-                "ec2:CancelImportTask",
-                "ec2:DeregisterImage",
-                "ec2:DeleteSnapshot",
-            ]),
+            scope.tagged(&["ec2:DeregisterImage", "ec2:DeleteSnapshot"]),
         ],
-    };
+    });
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
-/// What the statements of a job's policies are about.
-struct Scope<'a> {
-    target: &'a Ec2Target,
-    tag: &'a JobTag,
+/// The job that the statements of a policy are about.
+pub(crate) struct Scope<'a> {
+    pub(crate) target: &'a Ec2Target,
+    pub(crate) tag: &'a JobTag,
 }
 
 impl Scope<'_> {
-    fn bucket(&self, actions: &[&str]) -> Value {
-        json!({ "Effect": "Allow", "Action": actions, "Resource": self.bucket_arn() })
-    }
-
-    /// The one object of the job.
-    fn object(&self, actions: &[&str]) -> Value {
-        let object = format!("{}/{}", self.bucket_arn(), object_key(self.tag));
-        json!({ "Effect": "Allow", "Action": actions, "Resource": object })
-    }
-
-    fn bucket_arn(&self) -> String {
-        let partition = self.target.role.partition();
-        format!("arn:{partition}:s3:::{}", bucket_name(self.target))
+    /// Actions on one resource, wherever it is.
+    pub(crate) fn resource(&self, actions: &[&str], arn: &str) -> Value {
+        json!({ "Effect": "Allow", "Action": actions, "Resource": arn })
     }
 
     /// Actions on anything in the target's region.
-    fn region(&self, actions: &[&str]) -> Value {
-        let region = self.target.region.as_str();
+    pub(crate) fn anything(&self, actions: &[&str]) -> Value {
         json!({
             "Effect": "Allow", "Action": actions, "Resource": "*",
-            "Condition": { "StringEquals": { "aws:RequestedRegion": region } }
+            "Condition": { "StringEquals": { "aws:RequestedRegion": self.target.region.as_str() } }
         })
     }
 
     /// Giving the job's tag, and no other job's.
-    fn create_tags(&self) -> Value {
+    pub(crate) fn create_tags(&self) -> Value {
         self.on_tag("aws:RequestTag", &["ec2:CreateTags"])
     }
 
     /// Actions on what has the job's tag.
-    fn tagged(&self, actions: &[&str]) -> Value {
+    pub(crate) fn tagged(&self, actions: &[&str]) -> Value {
         self.on_tag("aws:ResourceTag", actions)
     }
 
     fn on_tag(&self, key: &str, actions: &[&str]) -> Value {
-        let region = self.target.region.as_str();
         json!({
             "Effect": "Allow", "Action": actions, "Resource": "*",
             "Condition": { "StringEquals": {
-                "aws:RequestedRegion": region,
+                "aws:RequestedRegion": self.target.region.as_str(),
                 (format!("{key}/{}", tags::JOB)): self.tag.to_string()
             } }
-        })
-    }
-
-    fn pass_service_role(&self) -> Value {
-        let role = &self.target.role;
-        let (partition, account) = (role.partition(), role.account());
-        json!({
-            "Effect": "Allow", "Action": "iam:PassRole",
-            "Resource": format!("arn:{partition}:iam::{account}:role/{SERVICE_ROLE}"),
-            "Condition": { "StringEquals": { "iam:PassedToService": "vmie.amazonaws.com" } }
         })
     }
 }

@@ -4,7 +4,7 @@ use cloudupload::{aws::Failure, journal::JobLog, step::StepError};
 
 use crate::SessionError;
 
-/// What is left after a removal.
+/// The result of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     Clean,

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use cloudupload::job::SnapshotId;
 
+pub(crate) use bucket::permissions;
 pub use bucket::{Bucket, BucketError, Parts, SliceWriter, WriteError};
-pub(crate) use bucket::{SERVICE_ROLE, bucket_name, object_key};
 
 /// How a snapshot on its way stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

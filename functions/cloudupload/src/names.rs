@@ -78,7 +78,7 @@ checked_string!(
     FileName, check_file_name => BadName
 );
 checked_string!(
-    /// Whoever asked for the upload. OBS's backend takes any text for a user; here it is one line of at most 200 bytes.
+    /// The user who asked for the upload. OBS's backend takes any text for a user; here it is one line of at most 200 bytes.
     User, check_user => BadName
 );
 

@@ -223,7 +223,7 @@ impl Receive {
         Ok(intake)
     }
 
-    /// One attempt at what is left of the file.
+    /// One attempt at the rest of the file.
     async fn pull(
         &self,
         invocation: &Invocation<'_, JobAlone>,

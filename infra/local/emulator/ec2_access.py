@@ -15,26 +15,27 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 
+from arns import arn
 from ec2_query import Query, Refusal, Tags, tags_of
 
 
 def image_arn(image: str) -> str:
-    return f"arn:aws:ec2:{get_region()}::image/{image}"
+    return arn("ec2", f"image/{image}", get_region())
 
 
 def snapshot_arn(snapshot: str) -> str:
-    return f"arn:aws:ec2:{get_region()}::snapshot/{snapshot}"
+    return arn("ec2", f"snapshot/{snapshot}", get_region())
 
 
 def import_task_arn(task: str) -> str:
-    return f"arn:aws:ec2:{get_region()}:{get_account_id()}:import-snapshot-task/{task}"
+    return arn("ec2", f"import-snapshot-task/{task}", get_region(), get_account_id())
 
 
 def tagged_arn(resource: str) -> str | None:
     """The ARN of a resource by its id, for the three kinds that matter here."""
-    for prefix, arn in (("ami-", image_arn), ("snap-", snapshot_arn), ("import-snap-", import_task_arn)):
+    for prefix, make in (("ami-", image_arn), ("snap-", snapshot_arn), ("import-snap-", import_task_arn)):
         if resource.startswith(prefix):
-            return arn(resource)
+            return make(resource)
     return None
 
 
@@ -54,6 +55,8 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "CancelImportTask": lambda query: [import_task_arn(query.text("ImportTaskId"))],
     "RegisterImage": lambda query: [image_arn("*"), *map(snapshot_arn, mapped_snapshots(query))],
     "DeregisterImage": lambda query: [image_arn(query.text("ImageId"))],
+    "DisableImage": lambda query: [image_arn(query.text("ImageId"))],
+    "EnableImage": lambda query: [image_arn(query.text("ImageId"))],
     "DeleteSnapshot": lambda query: [snapshot_arn(query.text("SnapshotId"))],
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
@@ -66,7 +69,7 @@ TAGGING = frozenset({"CreateTags", "ImportSnapshot", "RegisterImage"})
 def resource_arns(parameters: dict[str, Any]) -> list[str]:
     query = Query(parameters)
     named = RESOURCES.get(query.text("Action"), lambda _: [])(query)
-    return [arn for arn in named if arn]
+    return [resource for resource in named if resource]
 
 
 def require(action: str, resource: str, service: str = "ec2", context: dict[str, Any] | None = None) -> None:
@@ -96,17 +99,17 @@ def allowed(action: str, resource: str, service: str, context: dict[str, Any] | 
 def require_all(action: str, query: Query) -> None:
     """Checks what ministack has not: the resources after the first."""
     context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", query.parameters)
-    for arn in resource_arns(query.parameters)[1:]:
-        require(f"ec2:{action}", arn, context=context)
+    for resource in resource_arns(query.parameters)[1:]:
+        require(f"ec2:{action}", resource, context=context)
 
 
-def require_tagging(action: str, arn: str, tags: Tags) -> None:
+def require_tagging(action: str, resource: str, tags: Tags) -> None:
     """Tags on creation need ec2:CreateTags too ("Grant permission to tag Amazon EC2 resources during creation"). Only
     then is there an ec2:CreateAction: a CreateTags request has none."""
     if tags:
         context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         context |= {"aws:TagKeys": list(tags), "ec2:CreateAction": action}
-        require("ec2:CreateTags", arn, context=context)
+        require("ec2:CreateTags", resource, context=context)
 
 
 def dry_run(query: Query) -> None:
@@ -145,8 +148,8 @@ def install() -> None:
     def extract(
         service: str, method: str, path: str, headers: dict, body: bytes, parameters: dict, region: str, account: str
     ) -> str:
-        if service == "ec2" and (arns := resource_arns(parameters)):
-            return arns[0]
+        if service == "ec2" and (named := resource_arns(parameters)):
+            return named[0]
         return resolve(service, method, path, headers, body, parameters, region, account)
 
     iam_actions.extract_resource_arn = extract

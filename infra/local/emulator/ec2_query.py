@@ -137,3 +137,15 @@ def serve(action: str, handler: Callable[[Query], Answer]) -> None:
             return refusal.answer()
 
     ec2._ACTION_MAP[action] = answer
+
+
+def ec2_element(name: str, value: str) -> str:
+    tag = name[0].lower() + name[1:]
+    return f"<{tag}>{escape(value)}</{tag}>"
+
+
+def check_filters(query: Query, known: tuple[str, ...]) -> None:
+    """Refuses filters that ministack would pass over in silence."""
+    for name in query.filters():
+        if name not in known and not name.startswith("tag:"):
+            raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")

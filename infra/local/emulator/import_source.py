@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, s3
 
+import control
 import ec2_access
+from arns import arn, bucket_arn, bucket_of
 from disk_image import InvalidDisk
 from ec2_query import Refusal
 from file_body import Bytes
@@ -30,7 +33,7 @@ class Source:
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:s3:::{self.bucket}/{self.key}"
+        return bucket_arn(f"{self.bucket}/{self.key}")
 
 
 def check_role(source: Source) -> None:
@@ -40,18 +43,24 @@ def check_role(source: Source) -> None:
     what aws/aws-cli issue 8873 shows.
     """
     role = iam._roles.get(source.role)
-    arn = role_arn(source.role)
-    bucket = f"arn:aws:s3:::{source.bucket}"
+    bucket = bucket_arn(source.bucket)
     if (
         role is None
+        or is_unknown_yet(role)
         or not trusts_importer(role)
-        or not ec2_access.allowed("iam:PassRole", arn, "iam", {"iam:PassedToService": SERVICE})
+        or not ec2_access.allowed("iam:PassRole", role_arn(source.role), "iam", {"iam:PassedToService": SERVICE})
         or not all(role_may(source.role, action, bucket) for action in ("s3:GetBucketLocation", "s3:ListBucket"))
     ):
         raise Refusal(
             "InvalidParameter",
             f"The service role {source.role} provided does not exist or does not have sufficient permissions",
         )
+
+
+def is_unknown_yet(role: dict[str, Any]) -> bool:
+    """Whether VM Import does not know a new role yet, as a test has asked for."""
+    age = datetime.now(UTC) - datetime.fromisoformat(role["CreateDate"])
+    return age.total_seconds() < control.of_account(get_account_id()).new_roles_unknown_seconds
 
 
 def check_object(source: Source) -> None:
@@ -67,7 +76,7 @@ def check_object(source: Source) -> None:
             f"The given S3 object is not local to the region. The object must be located in {get_region()}.",
         )
     readable_by_caller = ec2_access.allowed("s3:GetObject", source.arn, "s3") and ec2_access.allowed(
-        "s3:GetBucketLocation", f"arn:aws:s3:::{source.bucket}", "s3"
+        "s3:GetBucketLocation", bucket_arn(source.bucket), "s3"
     )
     if source.key not in bucket["objects"] or not readable_by_caller:
         raise Refusal("InvalidParameter", f"User does not have access to the S3 object ({source.bucket}/{source.key}).")
@@ -92,7 +101,7 @@ def still_readable(source: Source, image: Bytes) -> None:
 
 def role_arn(role: str) -> str:
     record = iam._roles.get(role)
-    return record["Arn"] if record else f"arn:aws:iam::{get_account_id()}:role/{role}"
+    return record["Arn"] if record else arn("iam", f"role/{role}", account=get_account_id())
 
 
 def trusts_importer(role: dict[str, Any]) -> bool:
@@ -112,9 +121,9 @@ def trusts_importer(role: dict[str, Any]) -> bool:
 
 def role_may(role: str, action: str, resource: str) -> bool:
     """Whether the role's policies, together with the bucket's, let it do `action`."""
-    account, bucket = get_account_id(), resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+    account, bucket = get_account_id(), bucket_of(resource)
     context = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/vmimport",
+        principal_arn=arn("sts", f"assumed-role/{role}/vmimport", account=account),
         principal_type="AssumedRole",
         principal_account=account,
         action=action,

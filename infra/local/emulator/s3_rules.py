@@ -1,53 +1,24 @@
-"""What S3 refuses and ministack does not, and large objects outside of RAM.
+"""What S3 refuses and ministack does not: s3_access.py and s3_multipart.py, and the rules here.
 
-Rules: UploadPart, CompleteMultipartUpload, PutBucketLifecycleConfiguration (S3 API Reference); "Amazon S3 multipart
-upload limits", "Verifying bucket ownership with bucket owner condition" (S3 User Guide).
+PutBucketLifecycleConfiguration (S3 API Reference).
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, SubElement
+from xml.etree.ElementTree import ParseError
 
 from defusedxml.ElementTree import fromstring
-from ministack.core.concurrency import resource_lock
-from ministack.core.responses import StreamingResponse, now_iso
+from ministack.core.responses import StreamingResponse, get_account_id
 from ministack.services import s3
 
+import s3_access
 from file_body import FileBody, chunks
-
-SMALLEST_PART = 5 << 20
-"""Bytes; only a last part may be smaller. "Amazon S3 multipart upload limits"."""
-
-IN_A_FILE = 64 << 20
-"""Bytes; an object of parts as large as this, or larger, is kept in a file."""
-
-Answer = tuple[int, dict[str, Any], Any]
-
-
-class Refusal(Exception):
-    """An S3 error answer. Codes: "Error Responses", S3 API Reference."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
-
-
-@dataclass(frozen=True)
-class NamedPart:
-    """A part as a CompleteMultipartUpload request names it."""
-
-    number: int
-    etag: str
-    checksums: dict[str, str]
+from s3_multipart import Multipart, local_name
+from s3_refusal import Answer
 
 
 class S3Rules:
@@ -55,9 +26,9 @@ class S3Rules:
         self.objects = objects
 
     def install(self) -> None:
+        s3_access.install()
         s3.handle_request = self.guard(s3.handle_request)
-        s3._upload_part = same_algorithm(s3._upload_part)
-        s3._complete_multipart_upload = self.complete
+        Multipart(self.objects).install()
         s3._get_object = streamed(s3._get_object)
         s3._put_bucket_lifecycle = well_formed(s3._put_bucket_lifecycle)
 
@@ -66,233 +37,16 @@ class S3Rules:
         async def guarded(
             method: str, path: str, headers: dict, body: bytes, query: dict, *args: Any, **options: Any
         ) -> Answer:
-            if refusal := wrong_owner(path, headers):
+            if refusal := s3_access.wrong_owner(path, headers):
                 return s3._error(refusal.code, refusal.message, refusal.status)
+            caller = get_account_id()
             call = functools.partial(handle, method, path, headers, body, query, *args, **options)
             if method == "POST" and "uploadId" in query:
                 # Writing a large object takes seconds, which nothing else should wait for.
                 return await asyncio.to_thread(lambda: asyncio.run(call()))
-            return await call()
+            return s3_access.hide_missing(await call(), method, path, query, caller)
 
         return guarded
-
-    def complete(self, bucket: str, key: str, body: bytes, query: dict, headers: dict | None = None) -> Answer:
-        """CompleteMultipartUpload. ministack's own hashes and copies all parts once more, in RAM."""
-        upload_id = s3._qp(query, "uploadId")
-        with resource_lock("complete-multipart-upload", upload_id):
-            done = s3._completed_multipart_uploads.get(upload_id)
-            if done is not None and done["key"] == key:
-                return done["response"]
-            try:
-                answer = self.assemble(bucket, key, upload_id, body, headers or {})
-            except Refusal as refusal:
-                return s3._error(refusal.code, refusal.message, refusal.status, f"/{bucket}/{key}")
-            if answer[0] == 200:
-                s3._completed_multipart_uploads[upload_id] = {"key": key, "response": answer}
-            return answer
-
-    def assemble(self, bucket: str, key: str, upload_id: str, body: bytes, headers: dict) -> Answer:
-        objects = (s3._buckets.get(bucket) or {}).get("objects")
-        if objects is None:
-            return s3._no_such_bucket(bucket)
-        upload = open_upload(upload_id, bucket, key)
-        refused = s3._check_sse_c_part(headers, upload) or s3._check_put_preconditions(headers, objects.get(key))
-        if refused:
-            return refused
-        named = named_parts(body)
-        parts = [stored_part(part, upload) for part in named]
-        check_sizes(part["size"] for part in parts)
-        size = sum(part["size"] for part in parts)
-        check_declared_size(headers, size)
-        checksum = composite_checksum(upload, parts, headers)
-        bodies = (part["body"] for part in parts)
-        content = FileBody.write(self.objects, bodies) if size >= IN_A_FILE else b"".join(bodies)
-        etag = etag_of(parts)
-        stored = {
-            "body": content,
-            "size": size,
-            "etag": etag,
-            "last_modified": now_iso(),
-            "parts": [{"PartNumber": part.number, "Size": has["size"]} for part, has in zip(named, parts, strict=True)],
-            "checksums": {upload["checksum_algorithm"]: checksum} if checksum else {},
-            "checksum_type": "COMPOSITE" if checksum else None,
-            **{name: upload.get(name) for name in ("content_type", "content_encoding", "metadata")},
-            "preserved_headers": upload.get("preserved_headers", {}),
-            "storage_class": upload.get("storage_class") or "STANDARD",
-        }
-        open_upload(upload_id, bucket, key)  # it may have been aborted meanwhile
-        displaced = objects.get(key)
-        objects[key] = stored
-        del s3._multipart_uploads[upload_id]
-        return publish(bucket, key, displaced, stored, headers)
-
-
-# CompleteMultipartUpload, in order
-
-
-def open_upload(upload_id: str, bucket: str, key: str) -> dict[str, Any]:
-    upload = s3._multipart_uploads.get(upload_id)
-    if upload is None or (upload["bucket"], upload["key"]) != (bucket, key):
-        raise Refusal(
-            "NoSuchUpload",
-            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted "
-            "or completed.",
-            404,
-        )
-    return upload
-
-
-def named_parts(body: bytes) -> list[NamedPart]:
-    malformed = Refusal(
-        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
-    )
-    try:
-        root = fromstring(body)
-        parts = [named_part(element) for element in root if local_name(element) == "Part"]
-    except (ParseError, KeyError, ValueError):
-        raise malformed from None
-    if not parts:
-        raise malformed
-    if any(part.number >= following.number for part, following in pairwise(parts)):
-        raise Refusal(
-            "InvalidPartOrder",
-            "The list of parts was not in ascending order. Parts must be ordered by part number.",
-        )
-    return parts
-
-
-def named_part(element: Element) -> NamedPart:
-    fields = {local_name(child): child.text or "" for child in element}
-    checksums = {
-        name.removeprefix("Checksum"): value for name, value in fields.items() if name.startswith("Checksum") and value
-    }
-    return NamedPart(int(fields["PartNumber"]), fields["ETag"].strip('"'), checksums)
-
-
-def local_name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def stored_part(named: NamedPart, upload: dict[str, Any]) -> dict[str, Any]:
-    """CompleteMultipartUpload names each part's checksum, if the upload was created with an algorithm (CompletedPart),
-    or the part came with one (aws/aws-sdk-go-v2 issue 3005). Text of a missing one as in aws/aws-sdk-php issue 2648."""
-    algorithm = upload.get("checksum_algorithm")
-    if algorithm and algorithm not in named.checksums:
-        raise Refusal(
-            "InvalidRequest",
-            f"The upload was created using a {algorithm.lower()} checksum. The complete request must include the "
-            f"checksum for each part. It was missing for part {named.number} in the request.",
-        )
-    part = upload["parts"].get(named.number)
-    if part is None or part["etag"].strip('"') != named.etag or (part.get("checksums") or {}) != named.checksums:
-        raise Refusal(
-            "InvalidPart",
-            "One or more of the specified parts could not be found. The part may not have been uploaded, or the "
-            "specified entity tag may not match the part's entity tag.",
-        )
-    return part
-
-
-def check_sizes(sizes: Iterable[int]) -> None:
-    *all_but_last, _ = sizes
-    if any(size < SMALLEST_PART for size in all_but_last):
-        raise Refusal("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
-
-
-def check_declared_size(headers: dict[str, str], size: int) -> None:
-    declared = headers.get("x-amz-mp-object-size")
-    if declared is not None and declared != str(size):
-        raise Refusal(
-            "InvalidRequest",
-            f"The provided 'x-amz-mp-object-size' header value {declared} does not match what was computed: {size}",
-        )
-
-
-def composite_checksum(upload: dict[str, Any], parts: list[dict[str, Any]], headers: dict[str, str]) -> str | None:
-    algorithm = upload.get("checksum_algorithm")
-    if not algorithm:
-        return None
-    checksum = s3._composite_checksum(algorithm, [(part.get("checksums") or {}).get(algorithm) for part in parts])
-    requested = headers.get(f"x-amz-checksum-{algorithm.lower()}")
-    if requested and requested != checksum:
-        raise Refusal("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
-    return checksum
-
-
-def etag_of(parts: list[dict[str, Any]]) -> str:
-    """The MD5 of the parts' MD5s; a part's ETag is its MD5."""
-    digests = b"".join(bytes.fromhex(part["etag"].strip('"')) for part in parts)
-    return f'"{hashlib.md5(digests).hexdigest()}-{len(parts)}"'
-
-
-def publish(bucket: str, key: str, displaced: Any, stored: dict[str, Any], headers: dict[str, str]) -> Answer:
-    """Versions, replicas, events, and the answer."""
-    s3._maybe_replicate(bucket, key, stored, stored["body"])
-    version = s3._record_object_version(bucket, key, displaced, stored, stored["body"])
-    s3._fire_s3_event_async(
-        bucket,
-        key,
-        "s3:ObjectCreated:CompleteMultipartUpload",
-        size=stored["size"],
-        etag=stored["etag"],
-        version_id=version,
-    )
-    root = Element("CompleteMultipartUploadResult", xmlns=s3.S3_NS)
-    fields = {"Location": f"http://{headers.get('host', 'localhost')}/{bucket}/{key}", "Bucket": bucket, "Key": key}
-    for name, text in (fields | {"ETag": stored["etag"]}).items():
-        SubElement(root, name).text = text
-    for algorithm, checksum in stored["checksums"].items():
-        SubElement(root, f"Checksum{algorithm}").text = checksum
-        SubElement(root, "ChecksumType").text = "COMPOSITE"
-    answer_headers = {"Content-Type": "application/xml", **s3._stored_sse_headers(stored)}
-    if version:
-        answer_headers["x-amz-version-id"] = version
-    return 200, answer_headers, s3._xml_body(root)
-
-
-# The other rules
-
-
-def same_algorithm(upload_part: Any) -> Any:
-    """UploadPart, ChecksumAlgorithm: "This checksum algorithm must be the same for all parts and it match the checksum
-    value supplied in the CreateMultipartUpload request." If that request supplied none, S3 takes any (aws/aws-sdk-go-v2
-    issue 3005). A part without a checksum is taken too, as ministack has it. Text as in apache/arrow-rs issue 6793.
-    """
-
-    @functools.wraps(upload_part)
-    def upload(bucket: str, key: str, body: bytes, query: dict, headers: dict[str, str]) -> Answer:
-        expected = s3._multipart_uploads.get(s3._qp(query, "uploadId"), {}).get("checksum_algorithm")
-        for actual in s3._S3_CHECKSUM_HEADERS:
-            if expected and headers.get(f"x-amz-checksum-{actual}") and actual != expected.lower():
-                return s3._error(
-                    "InvalidRequest",
-                    f"Checksum Type mismatch occurred, expected checksum Type: {expected.lower()}, "
-                    f"actual checksum Type: {actual}",
-                    400,
-                    f"/{bucket}/{key}",
-                )
-        return upload_part(bucket, key, body, query, headers)
-
-    return upload
-
-
-def wrong_owner(path: str, headers: dict[str, str]) -> Refusal | None:
-    """Another owner than expected is a 403 ("Verifying bucket ownership with bucket owner condition")."""
-    bucket = path.lstrip("/").partition("/")[0]
-    source = headers.get("x-amz-copy-source", "").lstrip("/").partition("/")[0]
-    for header, name in (("x-amz-expected-bucket-owner", bucket), ("x-amz-source-expected-bucket-owner", source)):
-        expected = headers.get(header)
-        if expected is None:
-            continue
-        if not re.fullmatch(r"\d{12}", expected):
-            return Refusal(
-                "InvalidBucketOwnerAWSAccountID",
-                "The value of the expected bucket owner parameter must be an AWS Account ID",
-            )
-        owner = s3._bucket_owner_account(name)
-        if owner is not None and owner != expected:
-            return Refusal("AccessDenied", "Access Denied", 403)
-    return None
 
 
 def streamed(get_object: Any) -> Any:

@@ -17,10 +17,12 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
 
+import control
 import ec2_access
 import events_rules
 import front
 import logs_rules
+import regions
 import states_rules
 import sts_rules
 from ec2_rules import Ec2Rules
@@ -38,11 +40,13 @@ def run(port: int, api_port: int, data: Path, import_seconds: float) -> None:
 
 
 def install(data: Path, import_seconds: float) -> None:
+    control.install()
     store = SnapshotStore(data / "snapshots")
     ec2_access.install()
     Ec2Rules(store).install()
     VmImport(store, import_seconds).install()
     S3Rules(data / "objects").install()
+    regions.install()
     sts_rules.install()
     logs_rules.install()
     states_rules.install()

@@ -15,14 +15,17 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam
 
+from arns import arn
 from states_runs import Failure
 
 
 def check(context: dict[str, Any], resource: str, request: Any) -> None:
     """Fails the task with the error names that AWS gives to a denial."""
-    for error, action, arn in needs(resource, request):
-        if not may(context["Execution"]["RoleArn"], context["Execution"]["Name"], action, arn):
-            raise Failure(error, denial(context, action, arn))
+    role, session = context["Execution"]["RoleArn"], context["Execution"]["Name"]
+    for error, action, target in needs(resource, request):
+        if not may(role, session, action, target):
+            denial = iam_actions.identity_denial_message(action, session_arn(role, session), target, False)
+            raise Failure(error, denial)
 
 
 def needs(resource: str, request: Any) -> Iterable[tuple[str, str, str]]:
@@ -31,39 +34,40 @@ def needs(resource: str, request: Any) -> Iterable[tuple[str, str, str]]:
     Error names as in awslabs/aws-deployment-framework issue 460 (Lambda) and in "Handling errors with StepFunctions SNS
     SDK integration" (dev.to): the base exception of the service in the SDK for Java.
     """
+    called = resource.split(":", 5)[-1]
     function = resource if ":function:" in resource else ""
-    if resource == "arn:aws:states:::lambda:invoke":
+    if called == "lambda:invoke":
         function = request["FunctionName"]
     if function:
         return [("Lambda.AWSLambdaException", "lambda:InvokeFunction", function_arn(function))]
-    service, _, operation = resource.removeprefix("arn:aws:states:::").removeprefix("aws-sdk:").partition(":")
+    service, _, operation = called.removeprefix("aws-sdk:").partition(":")
     if service != "dynamodb":
         return []
     error = "DynamoDb.DynamoDbException" if ":aws-sdk:" in resource else "DynamoDB.AmazonDynamoDBException"
-    return [(error, action, arn) for action, arn in table_needs(operation[0].upper() + operation[1:], request)]
+    return [(error, action, table) for action, table in table_needs(operation[0].upper() + operation[1:], request)]
 
 
 def function_arn(function: str) -> str:
     if function.startswith("arn:"):
         return function
-    return f"arn:aws:lambda:{get_region()}:{get_account_id()}:function:{function}"
+    return arn("lambda", f"function:{function}", get_region(), get_account_id())
 
 
 def table_needs(operation: str, request: Any) -> list[tuple[str, str]]:
     action, body = f"dynamodb:{operation}", json.dumps(request).encode()
     where = (get_region(), get_account_id())
     of_transaction = iam_actions.dynamodb_transaction_checks(action, body, *where)
-    return of_transaction or [(action, arn) for arn in iam_actions.dynamodb_resource_arns(body, *where)]
+    return of_transaction or [(action, table) for table in iam_actions.dynamodb_resource_arns(body, *where)]
 
 
-def may(role: str, session: str, action: str, arn: str) -> bool:
+def may(role: str, session: str, action: str, target: str) -> bool:
     account, name = role.split(":")[4], role.rpartition("/")[2]
     context = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+        principal_arn=session_arn(role, session),
         principal_type="AssumedRole",
         principal_account=account,
         action=action,
-        resource_arn=arn,
+        resource_arn=target,
         region=get_region(),
     )
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
@@ -71,7 +75,5 @@ def may(role: str, session: str, action: str, arn: str) -> bool:
     return iam_evaluator.evaluate(context, policies, *limits).decision == "Allow"
 
 
-def denial(context: dict[str, Any], action: str, arn: str) -> str:
-    role = context["Execution"]["RoleArn"]
-    session = f"arn:aws:sts::{role.split(':')[4]}:assumed-role/{role.rpartition('/')[2]}/{context['Execution']['Name']}"
-    return iam_actions.identity_denial_message(action, session, arn, explicit_deny=False)
+def session_arn(role: str, session: str) -> str:
+    return arn("sts", f"assumed-role/{role.rpartition('/')[2]}/{session}", account=role.split(":")[4])

@@ -19,6 +19,7 @@ from ministack.services import stepfunctions
 import states_paths
 import states_runs
 import states_tasks
+from arns import arn
 from states_runs import Failure, settle
 from states_tasks import Attempt
 
@@ -65,13 +66,13 @@ def start(own: Handler) -> Handler:
         )
         if machine is None or name is None:
             return own(request)
-        arn = f"arn:aws:states:{get_region()}:{get_account_id()}:execution:{machine['name']}:{name}"
-        known = stepfunctions._executions.get(arn)
+        execution = arn("states", f"execution:{machine['name']}:{name}", get_region(), get_account_id())
+        known = stepfunctions._executions.get(execution)
         if known is None:
             return own(request)
         if known["status"] == "RUNNING" and known["input"] == text:
-            return json_response({"executionArn": arn, "startDate": known["startDate"]})
-        return refusal("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+            return json_response({"executionArn": execution, "startDate": known["startDate"]})
+        return refusal("ExecutionAlreadyExists", f"Execution Already Exists: '{execution}'")
 
     return started
 

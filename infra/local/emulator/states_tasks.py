@@ -24,6 +24,7 @@ from typing import Any
 from ministack.services import stepfunctions
 
 import states_access
+from arns import partition_of
 from states_runs import Failure, Record, check_size, note, pause, scope_at_work, settle
 
 FOREVER = 99_999_999
@@ -59,6 +60,7 @@ def attempt(state: dict[str, Any], value: Any, execution: Record, context: dict[
         attempts[token] = task
         context["Task"] = {"Token": token}
     try:
+        check_partition(resource, execution, context)
         check_known(state, context)
         effective = stepfunctions._apply_input_path(state, value, context)
         seconds = seconds_of(state, effective, context)
@@ -85,6 +87,26 @@ def resource_type(resource: str) -> str:
 def output_of(state: dict[str, Any], value: Any, result: Any, context: dict[str, Any]) -> Any:
     selected = stepfunctions._apply_result_selector(state, result)
     return stepfunctions._apply_output_path(state, stepfunctions._apply_result_path(state, value, selected), context)
+
+
+def check_partition(resource: str, execution: Record, context: dict[str, Any]) -> None:
+    """A machine is made with whatever ARNs, and its execution fails at the first of another partition. Text as in
+    aws/aws-cdk issue 4597 and aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws pull
+    request 478."""
+    expected, found = partition_of(context["StateMachine"]["Id"]), partition_of(resource)
+    if found in ("", expected):
+        return
+    name = context["State"]["Name"]
+    entered = next(
+        event["id"]
+        for event in reversed(execution["events"])
+        if event["type"] == "TaskStateEntered" and event["stateEnteredEventDetails"]["name"] == name
+    )
+    raise Failure(
+        "States.Runtime",
+        f"An error occurred while executing the state '{name}' (entered at the event id #{entered}). The resource "
+        f"belongs to a different partition from the running execution. Expected '{expected}', was '{found}'.",
+    )
 
 
 def check_known(state: dict[str, Any], context: dict[str, Any]) -> None:

@@ -1,146 +1,125 @@
 //! A request to the API while a call of it fails.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::Response;
 
-use super::{
-    bar,
-    bench::{Bench, STUCK},
-    cell::{Cell, Outcome},
-    way::Request,
-};
-use crate::{Job, Upload};
+use super::{case::Case, expectation, harness::Harness, outcome::Outcome, scenario::Request};
+use crate::{JobId, Upload, job::element_text, poll};
 
-/// What is asked for.
-struct Subject {
-    upload: Upload,
-    /// The job that the request names.
-    id: String,
+/// A request with what it is about.
+enum Prepared {
+    Create(Upload),
+    Status(JobId),
+    List(JobId),
+    ListAll,
+    Log(JobId),
+    Kill(JobId),
 }
 
-impl Bench {
-    pub async fn run_request(&self, cell: &Cell, request: Request) -> Outcome {
-        let subject = self.subject(request).await;
-        let rule = match cell.breaks.rule(None) {
-            Some(rule) => Some(self.faults.rule(rule).await),
-            None => None,
-        };
-        let before = self.calls().await;
+impl Harness {
+    pub async fn run_request(&self, case: &Case, request: Request) -> Outcome {
+        let prepared = self.prepare(request).await;
+        let rule = self.inject(&case.injection, None).await;
+        let calls_before = self.calls().await;
         let began = Instant::now();
-        let answer = self.ask(request, &subject).await;
+        let answer = self.send(&prepared).await;
         let mut outcome = Outcome {
-            seconds: began.elapsed().as_secs_f64(),
+            took: began.elapsed(),
             end: answer.status().as_u16().to_string(),
             ..Outcome::default()
         };
         let body = answer.text().await.expect("the answer is text");
-        outcome.made = self.calls_since(&before).await;
+        outcome.calls = self.calls_since(&calls_before).await;
         if let Some(rule) = rule {
             outcome.hits = rule.hits().await;
         }
-        let mut again = None;
+        let mut second_status = None;
         if outcome.end != "200" {
-            outcome.reason = match (Job { xml: body.clone() }).field("summary") {
+            outcome.reason = match element_text(&body, "summary") {
                 "" => body.trim().to_owned(),
                 summary => summary.to_owned(),
             };
-            // Whoever gets an error simply asks again.
-            again = Some(self.ask(request, &subject).await.status());
+            second_status = Some(self.send(&prepared).await.status());
         }
-        match request {
-            Request::Create => self.after_create(&subject, &mut outcome).await,
-            Request::Kill => self.after_kill(&subject, &mut outcome).await,
+        match prepared {
+            Prepared::Create(upload) => self.check_created(&upload, &mut outcome).await,
+            Prepared::Kill(id) => self.check_killed(id, &mut outcome).await,
             _ => {}
         }
-        outcome.misses.extend(bar::misses(cell, &outcome));
-        outcome.late = bar::late(cell, &outcome);
-        if let Some(status) = again
+        expectation::check(case, &mut outcome);
+        if let Some(status) = second_status
             && !status.is_success()
         {
-            outcome
-                .misses
-                .push(format!("asked again, it answers {status}"));
+            let unmet = format!("sent again, it is answered by {status}");
+            outcome.unmet.push(unmet);
         }
         outcome
     }
 
-    async fn subject(&self, request: Request) -> Subject {
+    async fn prepare(&self, request: Request) -> Prepared {
+        let finished = self.finished_job.id();
         match request {
-            Request::Create => Subject {
-                upload: self.upload_of_own().await,
-                id: String::new(),
-            },
+            Request::Create => Prepared::Create(self.upload_of_own_package().await),
+            Request::Status => Prepared::Status(finished),
+            Request::List => Prepared::List(finished),
+            Request::ListAll => Prepared::ListAll,
+            Request::Log => Prepared::Log(finished),
             Request::Kill => {
-                let upload = self.plain_upload();
-                let id = self.stack.create(&upload).await.id().to_owned();
-                let began = Instant::now();
-                // It waits, and the kill has to end the wait.
-                while !self.stack.log(&id).await.contains("Importing") && began.elapsed() < STUCK {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                Subject { upload, id }
+                let id = self.stack.create(&self.disk_upload()).await.id();
+                // The execution waits for the import then, and the kill has to end the wait.
+                let _ = poll(|| self.stack.logs(id, "Importing")).await;
+                Prepared::Kill(id)
             }
-            _ => Subject {
-                upload: self.plain_upload(),
-                id: self.over.id().to_owned(),
-            },
         }
     }
 
-    async fn ask(&self, request: Request, Subject { upload, id }: &Subject) -> Response {
-        match request {
-            Request::Create => self.stack.post(upload).await,
-            Request::Status => self.stack.get(&format!("/cloudupload/{id}")).await,
-            Request::List => self.stack.get(&format!("/cloudupload?name={id}")).await,
-            Request::ListAll => self.stack.get("/cloudupload").await,
-            Request::Log => {
-                self.stack
-                    .get(&format!("/cloudupload/{id}/_log?nostream=1"))
-                    .await
-            }
-            Request::Kill => self.stack.ask_to_kill(id).await,
-        }
+    async fn send(&self, prepared: &Prepared) -> Response {
+        let path = match prepared {
+            Prepared::Create(upload) => return self.stack.post(upload).await,
+            Prepared::Kill(id) => return self.stack.request_kill(*id).await,
+            Prepared::Status(id) => format!("/cloudupload/{id}"),
+            Prepared::List(id) => format!("/cloudupload?name={id}"),
+            Prepared::ListAll => "/cloudupload".to_owned(),
+            Prepared::Log(id) => format!("/cloudupload/{id}/_log?nostream=1"),
+        };
+        self.stack.get(&path).await
     }
 
-    /// One of the jobs succeeds, and none stays open. There may be two that go on: of a call that was answered by an error
-    /// after it had taken effect, and of the next. One of them then finds its AMI's name taken by the other.
-    async fn after_create(&self, subject: &Subject, outcome: &mut Outcome) {
+    /// One of the upload's jobs has to succeed, and none may stay open. There are two jobs if the first call took
+    /// effect and was answered by an error; then one of them fails, as the other has taken the AMI name.
+    async fn check_created(&self, upload: &Upload, outcome: &mut Outcome) {
         let mut succeeded = false;
-        for id in self.stack.jobs_of(&subject.upload.package).await {
-            self.quiet(&id).await;
-            let before = self.stack.job(&id).await;
-            if !before.is_final() {
-                outcome.left.push(format!("open job {id}"));
+        for id in self.stack.jobs_of(&upload.package).await {
+            self.wait_until_idle(id).await;
+            let before_sweep = self.stack.job(id).await;
+            if !before_sweep.is_final() {
+                outcome.leftovers.push(format!("open job {id}"));
             }
-            outcome.left.extend(self.left(&self.stack, &before).await);
-            let left = self.left_for_good(&self.stack, &before).await;
-            outcome.left_for_good.extend(left);
-            let job = self.stack.job(&id).await;
+            self.collect_leftovers(&self.stack, &before_sweep, outcome)
+                .await;
+            let job = self.stack.job(id).await;
             succeeded |= job.state() == "succeeded";
             if !job.is_final() {
-                outcome.misses.push(format!("it stays open: {job:?}"));
+                outcome.unmet.push(format!("it stays open: {job:?}"));
             }
-            self.take_ami(&self.stack, &job, outcome).await;
+            self.check_and_remove_ami(&self.stack, &job, outcome).await;
         }
         if !succeeded {
-            outcome.misses.push("none of its jobs succeeds".to_owned());
+            outcome.unmet.push("none of its jobs succeeds".to_owned());
         }
     }
 
-    async fn after_kill(&self, subject: &Subject, outcome: &mut Outcome) {
+    async fn check_killed(&self, id: JobId, outcome: &mut Outcome) {
         let killed = Instant::now();
-        while self.runs(&subject.id).await && killed.elapsed() < STUCK {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        outcome.stopped = Some(killed.elapsed().as_secs_f64());
-        let job = self.stack.job(&subject.id).await;
+        self.wait_until_stopped(id).await;
+        outcome.stopped_after = Some(killed.elapsed());
+        let job = self.stack.job(id).await;
         if (job.state(), job.details()) != ("failed", "killed") {
             outcome
-                .misses
+                .unmet
                 .push(format!("the job is not killed: {job:?}"));
         }
-        outcome.left = self.left(&self.stack, &job).await;
-        outcome.left_for_good = self.left_for_good(&self.stack, &job).await;
+        self.collect_leftovers(&self.stack, &job, outcome).await;
     }
 }

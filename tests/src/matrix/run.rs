@@ -1,96 +1,98 @@
-//! All cells, some at a time.
+//! Runs the cases, several at a time.
 
 use std::sync::Arc;
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    bench::Bench,
-    cell::{Break, Call, Cell, Column, ObsFault, Outcome},
-    way::Way,
+    case::{CallFault, Case, FunctionCall, Injection, ObsFault},
+    harness::Harness,
+    outcome::Outcome,
+    scenario::Scenario,
 };
 
-/// How often a cell is run whose fault does not hit: another job's function may have made the call in its stead.
-const TRIES: u32 = 3;
+/// Attempts for a case whose fault does not hit: a function of another job may have made the call instead.
+const ATTEMPTS: u32 = 3;
 
-/// The cells of these rows, and those of OBS.
-pub fn all_cells(rows: &[(Way, Call)]) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for (way, (function, call)) in rows {
-        for column in Column::ALL {
-            if column == Column::JobKilled && way.is_exclusive() {
+/// The cases of these rows, and those of OBS.
+pub fn all_cases(rows: &[(Scenario, FunctionCall)]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (scenario, target) in rows {
+        for fault in CallFault::ALL {
+            if fault == CallFault::JobKilled && scenario.is_exclusive() {
                 continue; // There is no job, or nothing of it that runs.
             }
-            cells.push(Cell {
-                way: *way,
-                breaks: Break::Call {
-                    function: function.clone(),
-                    call: call.clone(),
-                    column,
+            cases.push(Case {
+                scenario: *scenario,
+                injection: Injection::Call {
+                    target: target.clone(),
+                    fault,
                 },
             });
         }
     }
-    cells.extend(ObsFault::ALL.map(|fault| Cell {
-        way: Way::Upload,
-        breaks: Break::Obs(fault),
+    cases.extend(ObsFault::ALL.map(|fault| Case {
+        scenario: Scenario::Upload,
+        injection: Injection::Obs(fault),
     }));
-    cells
+    cases
 }
 
-/// Runs the cells, so many at a time, those that have to be alone after the others. Tells each as it ends, and gives all in
-/// the order asked for.
+/// Runs so many of the cases at a time, and then the exclusive ones alone. Reports each as it ends, and returns all in
+/// the order in which they were given.
 pub async fn run(
-    bench: Arc<Bench>,
-    cells: Vec<Cell>,
+    harness: Arc<Harness>,
+    cases: Vec<Case>,
     at_a_time: usize,
-    mut tell: impl FnMut(&Cell, &Outcome),
-) -> Vec<(Cell, Outcome)> {
-    let (alone, together): (Vec<_>, Vec<_>) = cells
+    mut report: impl FnMut(&Case, &Outcome),
+) -> Vec<(Case, Outcome)> {
+    let (exclusive, shared): (Vec<_>, Vec<_>) = cases
         .into_iter()
         .enumerate()
-        .partition(|(_, cell)| cell.way.is_exclusive());
-    let room = Arc::new(Semaphore::new(at_a_time));
+        .partition(|(_, case)| case.scenario.is_exclusive());
+    let permits = Arc::new(Semaphore::new(at_a_time));
     let mut running = JoinSet::new();
-    for (number, cell) in together {
-        let (bench, room) = (bench.clone(), room.clone());
+    for (number, case) in shared {
+        let (harness, permits) = (harness.clone(), permits.clone());
         running.spawn(async move {
-            let _place = room.acquire().await.expect("it is not closed");
-            let outcome = tried(bench, &cell).await;
-            (number, cell, outcome)
+            let _permit = permits.acquire().await.expect("it is not closed");
+            let outcome = run_until_hit(harness, &case).await;
+            (number, case, outcome)
         });
     }
     let mut ended = Vec::new();
     while let Some(one) = running.join_next().await {
-        let one = one.expect("a cell's own task is within");
-        tell(&one.1, &one.2);
+        let one = one.expect("a case's panic ends in its own task");
+        report(&one.1, &one.2);
         ended.push(one);
     }
-    for (number, cell) in alone {
-        let outcome = tried(bench.clone(), &cell).await;
-        tell(&cell, &outcome);
-        ended.push((number, cell, outcome));
+    for (number, case) in exclusive {
+        let outcome = run_until_hit(harness.clone(), &case).await;
+        report(&case, &outcome);
+        ended.push((number, case, outcome));
     }
     ended.sort_by_key(|(number, ..)| *number);
     ended
         .into_iter()
-        .map(|(_, cell, outcome)| (cell, outcome))
+        .map(|(_, case, outcome)| (case, outcome))
         .collect()
 }
 
-async fn tried(bench: Arc<Bench>, cell: &Cell) -> Outcome {
-    let mut tries = 1;
+async fn run_until_hit(harness: Arc<Harness>, case: &Case) -> Outcome {
+    let mut attempts = 1;
     loop {
-        let (bench, of) = (bench.clone(), cell.clone());
-        // A task of its own, so that a panic is the end of this cell only.
-        let outcome = tokio::spawn(async move { bench.run(&of).await }).await;
+        let (harness, own_case) = (harness.clone(), case.clone());
+        // In a task of its own, so that a panic ends this case only.
+        let outcome = tokio::spawn(async move { harness.run(&own_case).await }).await;
         match outcome {
-            Ok(outcome) if outcome.hits == 0 && tries < TRIES && cell.has_to_hit() => tries += 1,
+            Ok(outcome) if outcome.hits == 0 && attempts < ATTEMPTS && case.must_hit() => {
+                attempts += 1;
+            }
             Ok(outcome) => return outcome,
             Err(panic) => {
                 return Outcome {
                     end: "lost".to_owned(),
-                    misses: vec![format!("the matrix lost it: {panic}")],
+                    unmet: vec![format!("the matrix lost it: {panic}")],
                     ..Outcome::default()
                 };
             }
@@ -98,12 +100,12 @@ async fn tried(bench: Arc<Bench>, cell: &Cell) -> Outcome {
     }
 }
 
-impl Bench {
-    pub async fn run(&self, cell: &Cell) -> Outcome {
-        match cell.way {
-            Way::Asked(request) => self.run_request(cell, request).await,
-            Way::Swept => self.run_sweep(cell).await,
-            _ => self.run_job(cell).await,
+impl Harness {
+    pub async fn run(&self, case: &Case) -> Outcome {
+        match case.scenario {
+            Scenario::Request(request) => self.run_request(case, request).await,
+            Scenario::Sweep => self.run_sweep(case).await,
+            _ => self.run_upload(case).await,
         }
     }
 }

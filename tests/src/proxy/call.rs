@@ -1,4 +1,4 @@
-//! Which AWS call a request is, by the names that the functions' own failures have (`cloudupload::aws::Failure`).
+//! Which AWS call a request is, by the names that the functions' failures have, too (`cloudupload::aws::Failure`).
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// Of a request to that service. The body counts where the call is named there, which it is for EC2 and STS.
+    /// The call of a request to that service. Requests to EC2 and STS name it in the body.
     ///
-    /// An operation that has no name here is called by its HTTP method, so that it is seen all the same.
+    /// An unknown operation gets its HTTP method as its name, so that it is counted all the same.
     pub fn of(service: &str, head: &Parts, body: &[u8]) -> Self {
         let (method, path) = (head.method.as_str(), head.uri.path());
         let operation = if let Some(target) = head.headers.get("x-amz-target") {
@@ -44,7 +44,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// The service that a request was signed for. None for one that is not signed.
+/// The service that a request was signed for. None if it is not signed.
 pub fn service(headers: &HeaderMap) -> Option<&str> {
     let signature = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = signature.split_once("Credential=")?;
@@ -52,14 +52,14 @@ pub fn service(headers: &HeaderMap) -> Option<&str> {
     credential.split(',').next()?.rsplit('/').nth(1)
 }
 
-/// What comes after the host, in the path style that the SDK chooses for an endpoint that is an IP address.
+/// What a path names, in the path style that the SDK chooses for an endpoint that is an IP address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Path {
     Bucket,
     Object,
 }
 
-/// Method, path, and the parameter that names the call; without one, the request has none.
+/// Method, path, the parameter that identifies the call, and the call. Without a parameter, the request has none.
 const S3: &[(&str, Path, Option<&str>, &str)] = &[
     ("PUT", Path::Bucket, None, "CreateBucket"),
     ("HEAD", Path::Bucket, None, "HeadBucket"),
@@ -117,7 +117,7 @@ fn s3(method: &str, path: &str, query: &str) -> Option<&'static str> {
         Path::Object
     };
     let keys = query.split('&').filter_map(|pair| pair.split('=').next());
-    // The SDK's own note of what call it is, which not all calls have.
+    // Not all calls have `x-id`, by which the SDK names the call.
     let keys: Vec<&str> = keys.filter(|key| !["", "x-id"].contains(key)).collect();
     S3.iter()
         .find(|(its_method, its_path, parameter, _)| {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn json_services_name_the_call_in_a_header() {
         for (service, target, name) in [
             (
                 "dynamodb",
@@ -180,6 +180,10 @@ mod tests {
         ] {
             assert_eq!(named(service, "POST", "/", Some(target), "{}"), name);
         }
+    }
+
+    #[test]
+    fn ec2_and_sts_name_the_call_in_the_body() {
         for (service, body, name) in [
             (
                 "ec2",
@@ -195,6 +199,10 @@ mod tests {
         ] {
             assert_eq!(named(service, "POST", "/", None, body), name);
         }
+    }
+
+    #[test]
+    fn lambda_names_the_call_in_the_path() {
         let invocation = "/2015-03-31/functions/cloudupload-Dispatch-1A2B3C/invocations";
         assert_eq!(
             named("lambda", "POST", invocation, None, "{}"),
@@ -204,6 +212,10 @@ mod tests {
             named("lambda", "GET", "/2015-03-31/functions", None, ""),
             "lambda:GET"
         );
+    }
+
+    #[test]
+    fn s3_names_the_call_by_method_path_and_query() {
         for (method, uri, name) in [
             ("PUT", "/b", "s3:CreateBucket"),
             ("PUT", "/b/", "s3:CreateBucket"),

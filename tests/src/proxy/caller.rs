@@ -17,12 +17,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Who has the connection from `client` to `server`, if it is a function.
+    /// The function that has the connection from `client` to `server`. None if the caller is no function.
     pub fn find(client: SocketAddr, server: SocketAddr) -> Option<Self> {
         let connections = fs::read_to_string("/proc/net/tcp").ok()?;
         let socket = format!("socket:[{}]", inode(&connections, client, server)?);
         let processes = fs::read_dir("/proc").ok()?.flatten();
-        // Processes come and go meanwhile: what cannot be read is not it.
+        // Processes come and go meanwhile: one that cannot be read is not the caller.
         processes.into_iter().find_map(|process| {
             let pid = Pid::from_raw(process.file_name().to_str()?.parse().ok()?)?;
             let function = function(&fs::read(process.path().join("environ")).ok()?)?;
@@ -36,7 +36,7 @@ impl Caller {
     }
 }
 
-/// The inode of the socket at the client's end, of the lines of /proc/net/tcp (proc_pid_net(5)).
+/// The inode of the socket at the client's end, from the lines of /proc/net/tcp (proc_pid_net(5)).
 fn inode(connections: &str, client: SocketAddr, server: SocketAddr) -> Option<&str> {
     let (client, server) = (hex(client)?, hex(server)?);
     connections.lines().find_map(|line| {
@@ -47,7 +47,7 @@ fn inode(connections: &str, client: SocketAddr, server: SocketAddr) -> Option<&s
     })
 }
 
-/// An address as /proc/net/tcp has it: the four bytes as this machine reads a number.
+/// An address as in /proc/net/tcp: the four bytes as a number in this machine's byte order.
 fn hex(address: SocketAddr) -> Option<String> {
     match address.ip() {
         IpAddr::V4(ip) => Some(format!(
@@ -65,7 +65,12 @@ fn function(environment: &[u8]) -> Option<String> {
         .split(|&byte| byte == 0)
         .find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
     let name = str::from_utf8(name).ok()?;
-    Some(name.rsplit('-').nth(1).unwrap_or(name).to_lowercase())
+    let id = name.rsplit('-').nth(1).unwrap_or(name).to_lowercase();
+    Some(match id.as_str() {
+        // The template keeps the logical ID that this function had in the first release.
+        "check" => "poll".to_owned(),
+        _ => id,
+    })
 }
 
 fn holds(process: &Path, socket: &str) -> bool {

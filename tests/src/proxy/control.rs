@@ -1,4 +1,4 @@
-//! What tests ask of the proxy, below `/_faults`.
+//! The requests by which tests control the proxy, below `/_faults`.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -6,8 +6,8 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::CONTE
 use serde_json::{Value, json};
 
 use super::{
+    counts::CallCounts,
     rules::{Rule, RuleId, Rules},
-    seen::Seen,
 };
 
 /// No bucket can have this name, and no other service has such a path.
@@ -17,10 +17,10 @@ type Answer = Result<Value, (StatusCode, String)>;
 
 pub async fn answer(
     rules: &Rules,
-    seen: &Seen,
+    counts: &CallCounts,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let (status, body) = match asked(rules, seen, request).await {
+    let (status, body) = match handle(rules, counts, request).await {
         Ok(body) => (StatusCode::OK, body),
         Err((status, error)) => (status, json!({ "error": error })),
     };
@@ -34,7 +34,7 @@ pub async fn answer(
     answer
 }
 
-async fn asked(rules: &Rules, seen: &Seen, request: Request<Incoming>) -> Answer {
+async fn handle(rules: &Rules, counts: &CallCounts, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let path = head.uri.path().strip_prefix(ROOT).unwrap_or_default();
     let words: Vec<&str> = path.split('/').collect();
@@ -55,19 +55,19 @@ async fn asked(rules: &Rules, seen: &Seen, request: Request<Incoming>) -> Answer
             Ok(json!({ "removed": removed }))
         }
         (&Method::GET, ["rules", id]) => {
-            let standing = rules.standing(rule(id)?).ok_or_else(|| unknown(id))?;
-            Ok(json!(standing))
+            let status = rules.status(rule(id)?).ok_or_else(|| unknown(id))?;
+            Ok(json!(status))
         }
         (&Method::POST, ["rules", id, "release"]) => match rules.release(rule(id)?) {
             true => Ok(json!({})),
             false => Err(unknown(id)),
         },
-        (&Method::GET, ["seen"]) => {
+        (&Method::GET, ["calls"]) => {
             let job = head
                 .uri
                 .query()
                 .and_then(|query| query.strip_prefix("job="));
-            Ok(json!(seen.list(job)))
+            Ok(json!(counts.list(job)))
         }
         (method, _) => Err((
             StatusCode::NOT_FOUND,

@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and how AWS says so.
+//! What can go wrong with a call, and how AWS reports it.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,11 +9,11 @@ use serde_json::json;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Refused for the rate of calls.
+    /// Refused, as there are too many calls.
     Throttle,
-    /// Refused for a failure of the service itself.
+    /// Refused, as the service itself fails.
     ServerError,
-    /// Refused for want of a permission.
+    /// Refused, as a permission is missing.
     AccessDenied,
     /// The call takes effect, and its answer never comes; the connection stays open.
     Timeout,
@@ -21,19 +21,19 @@ pub enum Fault {
     DropAnswer,
     /// The call takes effect, and its caller dies before it has the answer.
     Kill,
-    /// The caller dies, and nothing is passed on.
+    /// The caller dies, and nothing is forwarded.
     KillBefore,
-    /// The call waits until it is released, for 120 s at most, and is then passed on.
+    /// The call waits until it is released, for 120 s at most, and is then forwarded.
     Hold,
 }
 
 impl Fault {
-    /// Whether only a process that is known can suffer it.
+    /// Whether it kills the caller, which has to be known then.
     pub fn is_deadly(self) -> bool {
         matches!(self, Self::Kill | Self::KillBefore)
     }
 
-    /// The answer of a service that refuses so, by HTTP status, code and message. None for what is no refusal.
+    /// The HTTP status, code and message by which the service refuses a call. None if the fault is no refusal.
     fn refusal(self, service: &str) -> Option<(u16, &'static str, &'static str)> {
         Some(match (self, service) {
             // Error responses (Amazon S3 API reference).
@@ -80,7 +80,7 @@ impl Fault {
         })
     }
 
-    /// That answer in the form of the service's protocol.
+    /// The refusal in the service's protocol.
     pub fn answer(self, service: &str) -> Option<Response<Full<Bytes>>> {
         let (status, code, message) = self.refusal(service)?;
         let (kind, body) = match service {
@@ -135,7 +135,7 @@ impl Fault {
 }
 
 const DENIED: &str = "You do not have sufficient access to perform this action.";
-/// The id of every request that is refused, so that a log tells it from the emulator's own refusals.
+/// The request id of every refusal, which tells it from the emulator's own refusals in a log.
 const REQUEST: &str = "fault-proxy";
 
 #[cfg(test)]

@@ -1,33 +1,34 @@
-//! Which calls are to fail, and how often.
+//! Which calls fail, and how many of them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::OwnedNotified};
 
-use super::{fault::Fault, seen::Asked};
+use super::{counts::AttributedCall, fault::Fault};
+use crate::JobId;
 
-/// Lets a call fail. `None` is whoever, whatever.
+/// Makes calls fail. A field that is `None` matches anything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     pub job: Option<String>,
-    /// By its short name, as in `transfer`.
+    /// The short name, as in `transfer`.
     pub function: Option<String>,
     /// As in `s3:UploadPart`.
     pub call: String,
-    /// Found in the path with its parameters, or in the body, both as they are sent; the bodies of S3 do not count.
+    /// Contained in the path and query or in the body, as they are sent. Bodies sent to S3 are not searched.
     pub text: Option<String>,
-    /// How many such calls are let through first.
+    /// The number of such calls that are let through first.
     #[serde(default)]
     pub skip: u32,
-    /// How many are hit then; `None` is all.
+    /// The number that is hit then; `None` is all.
     pub times: Option<u32>,
     pub fault: Fault,
 }
 
 impl Rule {
-    /// The next such call fails, whoever makes it.
+    /// A rule that hits the next such call, whoever makes it.
     pub fn new(call: &str, fault: Fault) -> Self {
         Self {
             job: None,
@@ -40,16 +41,31 @@ impl Rule {
         }
     }
 
-    /// The next such call fails that the function makes for the job.
-    pub fn of_job(job: &str, function: &str, call: &str, fault: Fault) -> Self {
-        // A function may begin with a transaction, by which the proxy does not tell what it works on. The job's record is
-        // in each of them.
+    /// A rule that hits the next such call of the function, for whatever job.
+    pub fn of_function(function: &str, call: &str, fault: Fault) -> Self {
+        Self {
+            function: Some(function.to_owned()),
+            ..Self::new(call, fault)
+        }
+    }
+
+    /// A rule that hits the next such call of the function for the job.
+    pub fn of_job(job: JobId, function: &str, call: &str, fault: Fault) -> Self {
+        // A function may begin with a transaction, from which the proxy does not learn the function's job. Each
+        // transaction has the job's record in its body.
         let by_text = call == "dynamodb:TransactWriteItems";
         Self {
-            job: (!by_text).then(|| job.to_owned()),
-            function: Some(function.to_owned()),
+            job: (!by_text).then(|| job.to_string()),
             text: by_text.then(|| format!("{{\"S\":\"{job}\"}}")),
-            ..Self::new(call, fault)
+            ..Self::of_function(function, call, fault)
+        }
+    }
+
+    /// The same rule for every such call, not only the next.
+    pub fn for_all(self) -> Self {
+        Self {
+            times: None,
+            ..self
         }
     }
 }
@@ -57,9 +73,9 @@ impl Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleId(pub u64);
 
-/// How far a rule is.
+/// What a rule has done, and does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct RuleStatus {
     pub hits: u32,
     /// Whether a call waits to be released.
     pub holding: bool,
@@ -69,44 +85,44 @@ pub struct Standing {
 pub struct Hit {
     pub rule: RuleId,
     pub fault: Fault,
-    /// Comes when what is held is released.
+    /// Notified when the call is released, if it is held.
     pub released: OwnedNotified,
 }
 
-/// In the order in which they were made: the first that fits counts.
+/// In the order in which they were added: the first that matches a call applies.
 #[derive(Default)]
 pub struct Rules(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    made: u64,
+    added: u64,
     entries: Vec<Entry>,
 }
 
 struct Entry {
     id: RuleId,
     rule: Rule,
-    /// The calls that it fitted, those let through included.
-    met: u32,
-    /// Whoever is hit has a handle of it, so that their number is known even when they hang up.
+    /// The number of calls that it matched, those let through included.
+    matched: u32,
+    /// Each call that is held has a handle, so that their number is known even when callers hang up.
     gate: Arc<Notify>,
 }
 
 impl Rules {
     pub fn add(&self, rule: Rule) -> RuleId {
         let mut state = self.state();
-        state.made += 1;
-        let id = RuleId(state.made);
+        state.added += 1;
+        let id = RuleId(state.added);
         state.entries.push(Entry {
             id,
             rule,
-            met: 0,
+            matched: 0,
             gate: Arc::default(),
         });
         id
     }
 
-    /// Removes a rule, or all. Answers how many there were.
+    /// Removes a rule, or all, and returns the number removed.
     pub fn remove(&self, id: Option<RuleId>) -> usize {
         self.state()
             .entries
@@ -115,14 +131,14 @@ impl Rules {
             .count()
     }
 
-    pub fn standing(&self, id: RuleId) -> Option<Standing> {
-        self.state().get(id).map(|entry| Standing {
+    pub fn status(&self, id: RuleId) -> Option<RuleStatus> {
+        self.state().get(id).map(|entry| RuleStatus {
             hits: entry.hits(),
             holding: entry.rule.fault == Fault::Hold && Arc::strong_count(&entry.gate) > 1,
         })
     }
 
-    /// Lets go on what the rule holds now. Answers whether there is that rule.
+    /// Releases the calls that the rule holds now. Returns whether the rule exists.
     pub fn release(&self, id: RuleId) -> bool {
         let state = self.state();
         state
@@ -131,14 +147,14 @@ impl Rules {
             .is_some()
     }
 
-    /// What is to happen to a call, of which `texts` is what was sent.
-    pub fn hit(&self, asked: &Asked, texts: [&str; 2]) -> Option<Hit> {
+    /// What happens to a call. `texts` is its path and its body.
+    pub fn hit(&self, call: &AttributedCall, texts: [&str; 2]) -> Option<Hit> {
         let mut state = self.state();
         state.entries.iter_mut().find_map(|entry| {
-            if !entry.fits(asked, texts) {
+            if !entry.matches(call, texts) {
                 return None;
             }
-            entry.met += 1;
+            entry.matched += 1;
             (entry.hits() > 0).then(|| Hit {
                 rule: entry.id,
                 fault: entry.rule.fault,
@@ -160,17 +176,18 @@ impl State {
 
 impl Entry {
     fn hits(&self) -> u32 {
-        self.met.saturating_sub(self.rule.skip)
+        self.matched.saturating_sub(self.rule.skip)
     }
 
-    fn fits(&self, asked: &Asked, texts: [&str; 2]) -> bool {
+    fn matches(&self, call: &AttributedCall, texts: [&str; 2]) -> bool {
         let rule = &self.rule;
-        let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+        let is =
+            |wanted: &Option<String>, actual: &Option<String>| wanted.is_none() || wanted == actual;
         rule.times.is_none_or(|times| self.hits() < times)
-            && rule.call == asked.call
-            && fits(&rule.job, &asked.job)
-            && fits(&rule.function, &asked.function)
-            && (!rule.fault.is_deadly() || asked.function.is_some())
+            && rule.call == call.call
+            && is(&rule.job, &call.job)
+            && is(&rule.function, &call.function)
+            && (!rule.fault.is_deadly() || call.function.is_some())
             && rule
                 .text
                 .as_ref()
@@ -182,8 +199,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn asked(call: &str) -> Asked {
-        Asked {
+    fn attributed(call: &str) -> AttributedCall {
+        AttributedCall {
             job: Some("17".to_owned()),
             function: Some("transfer".to_owned()),
             call: call.to_owned(),
@@ -191,8 +208,8 @@ mod tests {
     }
 
     fn hits(rules: &Rules, call: &str, count: usize) -> Vec<Option<Fault>> {
-        let asked = asked(call);
-        let hit = || rules.hit(&asked, ["/b/job-17.raw?partNumber=3", ""]);
+        let call = attributed(call);
+        let hit = || rules.hit(&call, ["/b/job-17.raw?partNumber=3", ""]);
         (0..count).map(|_| hit().map(|hit| hit.fault)).collect()
     }
 
@@ -203,20 +220,17 @@ mod tests {
             skip: 1,
             ..Rule::new("s3:UploadPart", Fault::Throttle)
         });
-        rules.add(Rule {
-            times: None,
-            ..Rule::new("s3:UploadPart", Fault::Timeout)
-        });
+        rules.add(Rule::new("s3:UploadPart", Fault::Timeout).for_all());
         assert_eq!(hits(&rules, "s3:GetObject", 1), [None]);
         let (throttle, timeout) = (Some(Fault::Throttle), Some(Fault::Timeout));
         assert_eq!(
             hits(&rules, "s3:UploadPart", 4),
             [timeout, throttle, timeout, timeout]
         );
-        let standing = rules.standing(first).expect("the rule is there");
-        assert_eq!((standing.hits, standing.holding), (1, false));
+        let status = rules.status(first).expect("the rule is there");
+        assert_eq!((status.hits, status.holding), (1, false));
         assert_eq!(rules.remove(Some(first)), 1);
-        assert_eq!(rules.standing(first), None);
+        assert_eq!(rules.status(first), None);
         assert_eq!(rules.remove(None), 1);
         assert_eq!(hits(&rules, "s3:UploadPart", 1), [None]);
     }
@@ -227,10 +241,8 @@ mod tests {
             job: Some(job.to_owned()),
             ..Rule::new("s3:UploadPart", Fault::Throttle)
         };
-        let function = |function: &str| Rule {
-            function: Some(function.to_owned()),
-            ..Rule::new("s3:UploadPart", Fault::Throttle)
-        };
+        let function =
+            |function: &str| Rule::of_function(function, "s3:UploadPart", Fault::Throttle);
         let text = |text: &str| Rule {
             text: Some(text.to_owned()),
             ..Rule::new("s3:UploadPart", Fault::Throttle)
@@ -257,9 +269,9 @@ mod tests {
     fn only_functions_are_killed() {
         let rules = Rules::default();
         rules.add(Rule::new("s3:UploadPart", Fault::Kill));
-        let other = Asked {
+        let other = AttributedCall {
             function: None,
-            ..asked("s3:UploadPart")
+            ..attributed("s3:UploadPart")
         };
         assert!(rules.hit(&other, ["", ""]).is_none());
         assert_eq!(hits(&rules, "s3:UploadPart", 1), [Some(Fault::Kill)]);

@@ -1,4 +1,4 @@
-//! Takes requests, lets them fail, and passes them on.
+//! Takes requests, makes them fail or forwards them.
 
 use std::{error::Error, future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,24 +29,25 @@ use super::{
     call::{self, Call},
     caller::Caller,
     control,
+    counts::CallCounts,
     fault::Fault,
     rules::{Hit, Rules},
-    seen::Seen,
 };
 
-/// How long a call is held at most.
-const HOLD: Duration = Duration::from_secs(120);
-/// Less than the emulator keeps a connection that nobody uses (75 s), so that it never ends one under a request.
-const IDLE: Duration = Duration::from_secs(30);
+/// A call that is held this long goes on.
+const HOLD_LIMIT: Duration = Duration::from_secs(120);
+/// Shorter than the time for which the emulator keeps an idle connection (75 s), so that it never closes one just as a
+/// request is sent.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// In memory where somebody had to look into it, else as it comes.
+/// In memory if the proxy had to read it, streamed otherwise.
 type Body = Either<Full<Bytes>, Incoming>;
 
 pub struct Proxy {
     upstream: Authority,
     client: Client<HttpConnector, Body>,
     rules: Rules,
-    seen: Seen,
+    counts: CallCounts,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +60,10 @@ pub struct BadUpstream(String);
 struct HungUp;
 
 /// A client's connection.
-struct Line {
+struct Connection {
     client: SocketAddr,
     server: SocketAddr,
-    /// Looked up once: the process at the other end stays the same.
+    /// Looked up once, as the process at the other end stays the same.
     caller: OnceCell<Option<Caller>>,
 }
 
@@ -78,10 +79,10 @@ impl Proxy {
         Ok(Arc::new(Self {
             upstream: authority.ok_or_else(|| BadUpstream(upstream.to_owned()))?,
             client: Client::builder(TokioExecutor::new())
-                .pool_idle_timeout(IDLE)
+                .pool_idle_timeout(IDLE_TIMEOUT)
                 .build(connector),
             rules: Rules::default(),
-            seen: Seen::default(),
+            counts: CallCounts::default(),
         }))
     }
 
@@ -89,29 +90,29 @@ impl Proxy {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
-                    tokio::spawn(self.clone().connection(stream, client));
+                    tokio::spawn(self.clone().serve_connection(stream, client));
                 }
                 Err(error) => {
-                    eprintln!("no connection: {error}");
+                    eprintln!("no connection accepted: {error}");
                     sleep(Duration::from_millis(100)).await;
                 }
             }
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, client: SocketAddr) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, client: SocketAddr) {
         let Ok(server) = stream.local_addr() else {
             return;
         };
-        // Without it only speed is lost.
+        // If it fails, the connection is only slower.
         let _ = stream.set_nodelay(true);
-        let line = Line {
+        let connection = Connection {
             client,
             server,
             caller: OnceCell::new(),
         };
-        let answer = service_fn(|request| self.answer(request, &line));
-        // It ends with an error where a client hangs up or a fault drops the answer; both are to happen here.
+        let answer = service_fn(|request| self.answer(request, &connection));
+        // An error only says that the client hung up or a fault dropped the answer, which is as intended.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), answer)
             .await;
@@ -120,19 +121,19 @@ impl Proxy {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        line: &Line,
+        connection: &Connection,
     ) -> Result<Response<Body>, HungUp> {
         if request.uri().path().starts_with(control::ROOT) {
-            let answer = control::answer(&self.rules, &self.seen, request).await;
+            let answer = control::answer(&self.rules, &self.counts, request).await;
             return Ok(answer.map(Either::Left));
         }
         let (head, body) = request.into_parts();
-        // Not a call: somebody looks whether there is an answer.
+        // A request without a signature is not a call, but a look whether the emulator answers.
         let Some(service) = call::service(&head.headers) else {
-            return Ok(self.pass_on(head, Either::Right(body)).await);
+            return Ok(self.forward(head, Either::Right(body)).await);
         };
         let service = service.to_owned();
-        // What is large goes to S3, and through here as it comes.
+        // Large bodies go to S3, and are streamed.
         let (text, body) = if service == "s3" {
             (Bytes::new(), Either::Right(body))
         } else {
@@ -140,22 +141,22 @@ impl Proxy {
             (text.clone(), Either::Left(Full::new(text)))
         };
         let call = Call::of(&service, &head, &text);
-        let caller = line.caller().await;
-        let asked = self.seen.note(caller, &call, &text);
+        let caller = connection.caller().await;
+        let attributed = self.counts.add(caller, &call, &text);
         let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let Some(hit) = self
             .rules
-            .hit(&asked, [path, &String::from_utf8_lossy(&text)])
+            .hit(&attributed, [path, &String::from_utf8_lossy(&text)])
         else {
-            return Ok(self.pass_on(head, body).await);
+            return Ok(self.forward(head, body).await);
         };
-        let name = |is: &Option<String>| is.clone().unwrap_or_else(|| "-".to_owned());
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
         eprintln!(
             "rule {}: {:?} for {call} of {}, job {}",
             hit.rule.0,
             hit.fault,
-            name(&asked.function),
-            name(&asked.job)
+            name(&attributed.function),
+            name(&attributed.job)
         );
         self.fail(hit, &service, caller, head, body).await
     }
@@ -170,7 +171,7 @@ impl Proxy {
     ) -> Result<Response<Body>, HungUp> {
         match hit.fault {
             Fault::Throttle | Fault::ServerError | Fault::AccessDenied => {
-                // To its end: a client that still sends would see a broken connection instead.
+                // The body is read to its end: a client that still sends would see a broken connection, no answer.
                 while let Some(frame) = body.frame().await {
                     if frame.is_err() {
                         return Err(HungUp);
@@ -180,16 +181,16 @@ impl Proxy {
                 Ok(answer.map(Either::Left))
             }
             Fault::Timeout => {
-                self.pass_on(head, body).await;
+                self.forward(head, body).await;
                 // Until the client hangs up, which drops this.
                 pending().await
             }
             Fault::DropAnswer => {
-                self.pass_on(head, body).await;
+                self.forward(head, body).await;
                 Err(HungUp)
             }
             Fault::Kill => {
-                self.pass_on(head, body).await;
+                self.forward(head, body).await;
                 kill(caller);
                 Err(HungUp)
             }
@@ -198,16 +199,16 @@ impl Proxy {
                 Err(HungUp)
             }
             Fault::Hold => {
-                // Late or released, it goes on.
-                let _ = timeout(HOLD, hit.released).await;
-                Ok(self.pass_on(head, body).await)
+                // When the limit is reached, the call goes on as if it were released.
+                let _ = timeout(HOLD_LIMIT, hit.released).await;
+                Ok(self.forward(head, body).await)
             }
         }
     }
 
-    /// The upstream's answer; where it has none, a 502 that says why.
-    async fn pass_on(&self, head: Parts, body: Body) -> Response<Body> {
-        match self.ask(head, body).await {
+    /// The upstream's answer, or a 502 that says why there is none.
+    async fn forward(&self, head: Parts, body: Body) -> Response<Body> {
+        match self.send_upstream(head, body).await {
             Ok(answer) => answer.map(Either::Right),
             Err(error) => {
                 eprintln!("{}: {error}", self.upstream);
@@ -219,8 +220,8 @@ impl Proxy {
         }
     }
 
-    /// The `Host` stays what the client sent, which is what it has signed.
-    async fn ask(
+    /// Leaves the `Host` as the client sent it, as the client has signed it.
+    async fn send_upstream(
         &self,
         mut head: Parts,
         body: Body,
@@ -233,7 +234,7 @@ impl Proxy {
     }
 }
 
-impl Line {
+impl Connection {
     async fn caller(&self) -> Option<&Caller> {
         let (client, server) = (self.client, self.server);
         let found = self

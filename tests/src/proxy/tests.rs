@@ -1,4 +1,4 @@
-//! The proxy as a whole, with the SDK's clients and curl before it, and behind it a server that takes everything.
+//! The proxy as a whole, between clients (the SDK's, and curl) and a server that accepts everything.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -21,21 +21,21 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{net::TcpListener, process::Command};
 
-use super::{Fault, Proxy, Rule, Sighting};
-use crate::Faults;
+use super::{CallCount, Fault, Proxy, Rule};
+use crate::{FaultClient, JobId, function};
 
 const MIB: usize = 1 << 20;
-/// As short as a busy machine allows: it may find time for the calls that are answered.
-const IMPATIENCE: Duration = Duration::from_secs(3);
+/// The time for a call that is never answered. On a busy machine, other calls have to be answered within it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 struct Scene {
     url: String,
-    faults: Faults,
+    faults: FaultClient,
     upstream: Arc<Upstream>,
     config: SdkConfig,
 }
 
-/// Host, path and length of what arrived.
+/// Host, path and length of the requests that arrived.
 #[derive(Default)]
 struct Upstream(Mutex<Vec<(String, String, usize)>>);
 
@@ -86,13 +86,13 @@ async fn listen() -> (TcpListener, String) {
     (listener, format!("http://{address}"))
 }
 
-/// Who waits for no answer in vain has time.
+/// A scene whose calls are all answered.
 async fn scene() -> Scene {
-    impatient_scene(Duration::from_secs(60)).await
+    scene_with_timeout(Duration::from_secs(60)).await
 }
 
-/// A scene in which a call is given up after that time.
-async fn impatient_scene(patience: Duration) -> Scene {
+/// A scene whose clients give up a call after this time.
+async fn scene_with_timeout(call_timeout: Duration) -> Scene {
     let (upstream, behind) = Upstream::start().await;
     let (listener, url) = listen().await;
     let proxy = Proxy::new(&behind).expect("a URL");
@@ -110,12 +110,12 @@ async fn impatient_scene(patience: Duration) -> Scene {
         )
         .timeout_config(
             TimeoutConfig::builder()
-                .operation_attempt_timeout(patience)
+                .operation_attempt_timeout(call_timeout)
                 .build(),
         )
         .build();
     Scene {
-        faults: Faults::at(&url),
+        faults: FaultClient::at(&url),
         url,
         upstream,
         config,
@@ -195,17 +195,15 @@ impl Scene {
         )
     }
 
-    /// How often a call was made.
+    /// The number of times that a call was made.
     async fn count(&self, call: &str) -> u32 {
-        let seen = self.faults.all_seen().await;
-        seen.iter()
-            .filter(|seen| seen.call == call)
-            .map(|seen| seen.count)
-            .sum()
+        let calls = self.faults.all_calls().await;
+        let counts = calls.iter().filter(|counted| counted.call == call);
+        counts.map(|counted| counted.count).sum()
     }
 }
 
-/// The code of an error; where AWS gives none, the HTTP status, or how the call broke off.
+/// The code of an error. If AWS gives none, the HTTP status, or how the call broke off.
 fn code<T, E: ProvideErrorMetadata>(
     answer: Result<T, SdkError<E, aws_sdk_dynamodb::config::http::HttpResponse>>,
 ) -> Result<(), String> {
@@ -218,7 +216,7 @@ fn code<T, E: ProvideErrorMetadata>(
     })
 }
 
-/// Asserts how a call is refused, how often it is tried, and that nothing of it arrives.
+/// Asserts how a call is refused, the number of attempts, and that nothing of it arrives.
 async fn refused(
     call: &str,
     ask: impl AsyncFn(&Scene) -> Result<(), String>,
@@ -233,13 +231,7 @@ async fn refused(
         (Fault::AccessDenied, access_denied, 1),
     ] {
         let before = scene.count(call).await;
-        let rule = scene
-            .faults
-            .rule(Rule {
-                times: None,
-                ..Rule::new(call, fault)
-            })
-            .await;
+        let rule = scene.faults.add(Rule::new(call, fault).for_all()).await;
         assert_eq!(ask(&scene).await, Err(code.to_owned()), "{call}");
         assert_eq!(
             scene.count(call).await - before,
@@ -319,13 +311,10 @@ async fn a_call_that_fails_once_is_tried_again() {
         (Fault::DropAnswer, 2),
     ] {
         let scene = match fault {
-            Fault::Timeout => impatient_scene(IMPATIENCE).await,
+            Fault::Timeout => scene_with_timeout(CALL_TIMEOUT).await,
             _ => scene().await,
         };
-        let rule = scene
-            .faults
-            .rule(Rule::new("dynamodb:GetItem", fault))
-            .await;
+        let rule = scene.faults.add(Rule::new("dynamodb:GetItem", fault)).await;
         assert_eq!(scene.get_item().await, Ok(()), "{fault:?}");
         assert_eq!(rule.hits().await, 1, "{fault:?}");
         assert_eq!(scene.upstream.arrived().len(), arrived, "{fault:?}");
@@ -334,12 +323,9 @@ async fn a_call_that_fails_once_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_never_comes_is_a_timeout() {
-    let scene = impatient_scene(IMPATIENCE).await;
-    let rule = Rule {
-        times: None,
-        ..Rule::new("dynamodb:GetItem", Fault::Timeout)
-    };
-    let _rule = scene.faults.rule(rule).await;
+    let scene = scene_with_timeout(CALL_TIMEOUT).await;
+    let rule = Rule::new("dynamodb:GetItem", Fault::Timeout).for_all();
+    let _rule = scene.faults.add(rule).await;
     assert_eq!(scene.get_item().await, Err("timeout".to_owned()));
 }
 
@@ -348,11 +334,11 @@ async fn what_is_held_goes_on_when_it_is_released() {
     let scene = scene().await;
     let rule = scene
         .faults
-        .rule(Rule::new("s3:UploadPart", Fault::Hold))
+        .add(Rule::new("s3:UploadPart", Fault::Hold))
         .await;
     let ask = scene.upload_part(1);
     let steer = async {
-        rule.comes_to_hold().await;
+        rule.until_it_holds().await;
         assert_eq!(scene.upstream.arrived(), []);
         rule.release().await;
     };
@@ -361,10 +347,10 @@ async fn what_is_held_goes_on_when_it_is_released() {
 
     let rule = scene
         .faults
-        .rule(Rule::new("s3:UploadPart", Fault::Hold))
+        .add(Rule::new("s3:UploadPart", Fault::Hold))
         .await;
     let steer = async {
-        rule.comes_to_hold().await;
+        rule.until_it_holds().await;
         drop(rule);
     };
     assert_eq!(tokio::join!(scene.upload_part(1), steer).0, Ok(()));
@@ -375,7 +361,7 @@ async fn a_large_part_arrives_whole_and_as_it_was_signed() {
     let scene = scene().await;
     let _rule = scene
         .faults
-        .rule(Rule::new("s3:UploadPart", Fault::Throttle))
+        .add(Rule::new("s3:UploadPart", Fault::Throttle))
         .await;
     assert_eq!(scene.upload_part(32 * MIB).await, Ok(()));
     let arrived = scene.upstream.arrived();
@@ -390,8 +376,8 @@ async fn a_large_part_arrives_whole_and_as_it_was_signed() {
     assert_eq!(*length, 32 * MIB);
 }
 
-/// A program that runs as a function does, and asks for the record of job 17, and then for a part.
-async fn function(scene: &Scene) -> std::process::ExitStatus {
+/// Runs a program as a function runs. It reads the record of job 17, and then uploads a part.
+async fn run_function(scene: &Scene) -> std::process::ExitStatus {
     let signed = |service: &str| {
         format!(
             "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
@@ -426,17 +412,17 @@ async fn it_knows_who_calls_and_for_which_job() {
         job: Some("18".to_owned()),
         ..Rule::new("s3:UploadPart", Fault::Kill)
     };
-    let _other = scene.faults.rule(other).await;
-    assert!(function(&scene).await.success());
-    let sighting = |call: &str| Sighting {
+    let _other = scene.faults.add(other).await;
+    assert!(run_function(&scene).await.success());
+    let once = |call: &str| CallCount {
         job: Some("17".to_owned()),
-        function: Some("transfer".to_owned()),
+        function: Some(function::TRANSFER.to_owned()),
         call: call.to_owned(),
         count: 1,
     };
-    let seen = [sighting("dynamodb:GetItem"), sighting("s3:UploadPart")];
-    assert_eq!(scene.faults.seen("17").await, seen);
-    assert_eq!(scene.faults.seen("18").await, []);
+    let calls = [once("dynamodb:GetItem"), once("s3:UploadPart")];
+    assert_eq!(scene.faults.calls_for(JobId::new(17)).await, calls);
+    assert_eq!(scene.faults.calls_for(JobId::new(18)).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -445,11 +431,11 @@ async fn a_function_is_killed_with_its_call_or_before() {
         let scene = scene().await;
         let rule = Rule {
             job: Some("17".to_owned()),
-            function: Some("transfer".to_owned()),
+            function: Some(function::TRANSFER.to_owned()),
             ..Rule::new("s3:UploadPart", fault)
         };
-        let rule = scene.faults.rule(rule).await;
-        assert_eq!(function(&scene).await.signal(), Some(9), "{fault:?}");
+        let rule = scene.faults.add(rule).await;
+        assert_eq!(run_function(&scene).await.signal(), Some(9), "{fault:?}");
         assert_eq!(rule.hits().await, 1);
         assert_eq!(scene.upstream.arrived().len(), arrived, "{fault:?}");
     }
@@ -460,7 +446,7 @@ async fn whoever_only_looks_gets_an_answer() {
     let scene = scene().await;
     let answer = reqwest::get(&scene.url).await.expect("the proxy answers");
     assert!(answer.status().is_success());
-    assert_eq!(scene.faults.all_seen().await, []);
+    assert_eq!(scene.faults.all_calls().await, []);
 
     let wrong = reqwest::Client::new().post(format!("{}/_faults/rules", scene.url));
     let answer = wrong
@@ -476,7 +462,7 @@ async fn a_rule_ends_with_a_test_that_panics() {
     let faults = scene.faults.clone();
     let test = tokio::spawn(async move {
         let rule = Rule::new("dynamodb:GetItem", Fault::AccessDenied);
-        let _rule = faults.rule(rule).await;
+        let _rule = faults.add(rule).await;
         panic!("as tests do");
     });
     assert!(test.await.is_err());

@@ -3,6 +3,7 @@
 
 mod import;
 mod parts;
+mod permissions;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use cloudupload::{
 };
 use image::slice::Slice;
 
+pub(crate) use self::permissions::permissions;
 use self::{
     import::{Import, Status},
     place::Place,
@@ -35,10 +37,10 @@ use super::{Progress, wait_after};
 use crate::{Session, messages::PlacedSlice, removal::Removal, snapshot, tags::JobTag};
 
 /// The role under which VM Import reads the bucket. `infra/user-account.yaml` makes it.
-pub(crate) const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
+const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
 
 /// One bucket an account and region. A user's policies can name it beforehand.
-pub(crate) fn bucket_name(target: &Ec2Target) -> String {
+fn bucket_name(target: &Ec2Target) -> String {
     format!(
         "obs-cloudupload-{}-{}",
         target.role.account(),
@@ -47,7 +49,7 @@ pub(crate) fn bucket_name(target: &Ec2Target) -> String {
 }
 
 /// The key of the job's disk in the bucket.
-pub(crate) fn object_key(tag: &JobTag) -> String {
+fn object_key(tag: &JobTag) -> String {
     format!("{tag}.raw")
 }
 

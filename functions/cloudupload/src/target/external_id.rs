@@ -2,8 +2,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The external ID that the role's trust policy asks for. Whoever knows it and the role can have images put into the
-/// user's account, so it shows itself in no log: there is no `Display`, and `Debug` hides it.
+/// The external ID that the role's trust policy asks for. With it and the role's ARN, anybody can have images put into
+/// the user's account, so it shows itself in no log: there is no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ExternalId(String);

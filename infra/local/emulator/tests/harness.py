@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import io
 import json
 import os
@@ -112,6 +113,15 @@ class Emulator:
         text = Path(self.log.name).read_text(errors="replace").splitlines()
         return "\n".join(["The end of its log:", *(f"    {line}" for line in text[-60:])])
 
+    def settings(self, account: str, method: str = "PUT", **settings: Any) -> tuple[int, dict[str, Any]]:
+        """Replaces what tests ask for an account (control.py), or shows it; the answer's status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request(method, f"/_emulator/accounts/{account}", json.dumps(settings))
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        connection.close()
+        return answer.status, body
+
     def client(
         self,
         service: str,
@@ -204,6 +214,11 @@ def noise(size: int) -> bytes:
 class Case(unittest.TestCase):
     def setUp(self) -> None:
         self.ec2, self.s3, self.iam = (emulator.client(service) for service in ("ec2", "s3", "iam"))
+
+    def with_settings(self, account: str = USER, **settings: Any) -> None:
+        """Asks for something in an account, until the test ends."""
+        self.assertEqual(emulator.settings(account, **settings)[0], 200)
+        self.addCleanup(emulator.settings, account)
 
     def refused(self, code: str, call: Any, text: str = "", status: int | None = None, **arguments: Any) -> None:
         with self.assertRaises(ClientError) as caught:

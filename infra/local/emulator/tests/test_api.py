@@ -73,10 +73,10 @@ class Api(Case):
         return answer.status, json.loads(text) if text else None, answer.headers
 
     def test_the_event(self) -> None:
-        target = "/build/Cloud:Images/a%2Bb%20c/%25d/?name=2&name=1&view=entry&empty="
+        target = "/build/Cloud:Images/a%2Bb%20c/d/?name=2&name=1&view=entry&empty="
         status, event, headers = self.call("POST", target, b"cmd=kill", {"X-Two": "a", "Content-Type": "text/plain"})
         self.assertEqual(status, 200)
-        self.assertEqual(event["rawPath"], "/build/Cloud:Images/a+b c/%25d/")
+        self.assertEqual(event["rawPath"], "/build/Cloud:Images/a+b c/d/")
         self.assertEqual(event["rawQueryString"], "name=2&name=1&view=entry&empty=")
         self.assertEqual(event["queryStringParameters"], {"name": "2,1", "view": "entry", "empty": ""})
         self.assertEqual((event["version"], event["routeKey"], event["body"]), ("2.0", "$default", "cmd=kill"))
@@ -84,6 +84,28 @@ class Api(Case):
         self.assertEqual(event["requestContext"]["http"]["method"], "POST")
         self.assertEqual((event["headers"]["x-two"], event["headers"]["x-forwarded-for"]), ("a", "127.0.0.1"))
         self.assertIn("apigw-requestid", headers)
+
+    def test_escapes_in_the_path(self) -> None:
+        """As captured on AWS (hotsock/voker pull request 8)."""
+        for sent, arrives in (
+            ("plain", "plain"),
+            ("space%20value", "space value"),
+            ("question%3Fvalue", "question"),
+            ("percent%25done", None),
+            ("hash%23value", "hash#value"),
+            ("slash%2Fvalue", "slash/value"),
+            ("unicode-%CE%BB-%E4%B8%96%E7%95%8C", "unicode-\N{GREEK SMALL LETTER LAMDA}-\u4e16\u754c"),
+            ("literal%252Fvalue", "literal/value"),
+            ("literal%253Fvalue", "literal?value"),
+            ("literal%2525value", "literal%value"),
+        ):
+            status, event, _ = self.call("GET", f"/capture/{sent}?marker=%252F")
+            if arrives is None:
+                self.assertEqual((status, event), (400, {"message": "Bad Request"}))
+                continue
+            self.assertEqual((status, event["rawPath"]), (200, f"/capture/{arrives}"))
+            self.assertEqual(event["requestContext"]["http"]["path"], f"/capture/{arrives}")
+            self.assertEqual(event["rawQueryString"], "marker=%252F")
 
     def test_every_path_and_method_reaches_the_api(self) -> None:
         for method in ("GET", "PUT", "DELETE", "PATCH"):

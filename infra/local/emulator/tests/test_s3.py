@@ -85,6 +85,19 @@ class ObjectStore(Case):
         self.refused("InvalidPart", self.complete, upload=upload, parts=without)
         self.complete(upload, parts)
 
+    def test_part_numbers_with_checksums(self) -> None:
+        """An upload with a checksum algorithm has its parts numbered from 1 on, one after the other."""
+        where = {"Bucket": self.BUCKET, "Key": "object"}
+        for numbers in ([2], [1, 3], [2, 3]):
+            for options in ({"ChecksumAlgorithm": "CRC32"}, {}):
+                upload = self.s3.create_multipart_upload(**where, **options)["UploadId"]
+                put = functools.partial(self.s3.upload_part, **where, UploadId=upload, Body=bytes(5 * MIB))
+                parts = [named(number, put(PartNumber=number)) for number in numbers]
+                if options:
+                    self.refused("InternalError", self.complete, upload=upload, parts=parts, status=500)
+                else:
+                    self.complete(upload, parts)
+
     def test_complete_races_with_itself(self) -> None:
         upload, parts = self.upload([40 * MIB, 40 * MIB])
         with ThreadPoolExecutor(3) as threads:

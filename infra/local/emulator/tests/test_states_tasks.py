@@ -204,6 +204,20 @@ class Tasks(WorkflowCase):
         large = pass_on(Parameters={"a.$": "$.text", "b.$": "$.text"})
         self.fails(self.run_machine({"Large": large}, {"text": "x" * 140_000}), "States.DataLimitExceeded")
 
+    def test_a_resource_of_another_partition(self) -> None:
+        """The machine is made; its executions end with States.Runtime, whatever they would retry or catch."""
+        called, retry = Function("abroad"), [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60}]
+        for token in (False, True):
+            task = invoke(called, TOKEN if token else None, token=token, Retry=retry)
+            task["Resource"] = task["Resource"].replace("arn:aws:", "arn:aws-us-gov:")
+            for name in ("States.ALL", "States.TaskFailed"):
+                states = {"First": pass_on(Next="Call"), "Call": {**task, "Catch": catch(name, "On")}, "On": pass_on()}
+                states["First"].pop("End")
+                text = "executing the state 'Call' (entered at the event id #4). The resource belongs to a different "
+                text += "partition from the running execution. Expected 'aws', was 'aws-us-gov'."
+                self.fails(self.run_machine(states, {"job": "17"}), "States.Runtime", text)
+        self.assertEqual(called.count(), 0)
+
     def test_paths_that_lead_nowhere(self) -> None:
         absent = {"Variable": "$.job", "Next": "End"}
         for state in (

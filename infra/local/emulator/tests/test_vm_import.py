@@ -226,6 +226,21 @@ class WhoMayImport(ImportCase):
         stranger = emulator.client("ec2", STRANGER)
         self.refused("InvalidParameter", stranger.import_snapshot, "The service role", **self.arguments(key))
 
+    def test_a_role_made_a_moment_ago(self) -> None:
+        name, key = self.role("made-just-now", TRUST, self.reading()), self.put(bytes(512))
+        arguments, text = self.arguments(key, RoleName=name), f"The service role {name} provided does not exist or does"
+        self.with_settings(USER, new_roles_unknown_seconds=3600)
+        self.refused("InvalidParameter", self.ec2.import_snapshot, text, **arguments)
+        self.with_settings(USER, new_roles_unknown_seconds=2)
+        for _ in range(TRIES):
+            try:
+                self.ec2.import_snapshot(**arguments)
+                break
+            except ClientError:
+                time.sleep(0.5)
+        else:
+            self.fail(f"{name} stays unknown")
+
     def test_the_object(self) -> None:
         no_access = "User does not have access to the S3 object (who-may-bucket/no-such-key)."
         self.refused("InvalidParameter", self.ec2.import_snapshot, no_access, **self.arguments("no-such-key"))

@@ -1,0 +1,145 @@
+"""The speed of the api, run alone between stand-ins for Lambda and DynamoDB."""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import time
+from typing import NamedTuple
+
+from bench.processes import cpu, peak, used_cpu
+from bench.size import API
+from bench.standins import Lambda, Recorder
+from bench.table import Row, mib, ms, note
+from common import aws
+from common.failure import Failure
+from common.paths import TOP
+
+STARTS = 20
+WARM_UPS, STATUSES, LISTS = 20, 2000, 300
+LISTED = 100
+FIRST_LISTED = 1_000_001
+"""Where the records for the list get their numbers: far from those of the jobs of this run."""
+
+
+class Warm(NamedTuple):
+    """Of a process that runs already: seconds to the answer (the median), and seconds of processor (the mean)."""
+
+    took: float
+    cpu: float
+
+
+def measure_api(env, job):
+    note(f"the api: {STARTS} cold starts, {STATUSES} statuses, {LISTS} lists of {LISTED}")
+    copy_record(env, job)
+    dynamodb = Recorder(env["AWS_ENDPOINT_URL"])
+    status, listing, rss, xml_size = measure_warm(env, dynamodb, job)
+    nothing, cold, cold_cpu = measure_cold(env, dynamodb, job)
+    median_cold, median_cpu, median_nothing = map(statistics.median, (cold, cold_cpu, nothing))
+    xml = f"{xml_size / 1024:.0f} KiB of XML"
+    return [
+        Row("cold: process start to first answer", ms(median_cold), f"median of {STARTS}, slowest {ms(max(cold))}"),
+        Row("… to start and end of `/bin/true`", f"{median_cold / median_nothing:.1f} : 1", ms(median_nothing)),
+        Row("… to a warm request", f"{median_cold / status.took:.1f} : 1", ms(status.took)),
+        Row("… in processor time", ms(median_cpu), f"{median_cpu / median_cold:.0%} of the cold start"),
+        Row("processor time of a single status", ms(status.cpu), f"mean of {STATUSES}"),
+        Row(f"processor time of a list of {LISTED} jobs", ms(listing.cpu), f"mean of {LISTS}; {xml}"),
+        Row("… to a single status", f"{listing.cpu / status.cpu:.1f} : 1", f"for {LISTED} times the jobs"),
+        Row("warm list, time to the answer", ms(listing.took), f"{listing.took / status.took:.1f} times a warm status"),
+        Row("peak RSS after all that", mib(rss)),
+    ]
+
+
+def copy_record(env, job):
+    """Makes the jobs of the list, each with the record of a job that has ended."""
+    original = aws.job_record(env, job)
+    for number in range(FIRST_LISTED, FIRST_LISTED + LISTED):
+        aws.dynamodb(env, "PutItem", TableName=env["JOBS_TABLE"], Item={**original, "id": {"S": str(number)}})
+
+
+def measure_warm(env, dynamodb, job):
+    """Answers with a status and a list as Warm, the peak RSS after both, and the size of the list."""
+    names = "&".join(f"name={number}" for number in range(FIRST_LISTED, FIRST_LISTED + LISTED))
+    status_event, list_event = api_event(f"/cloudupload/{job}"), api_event("/cloudupload", names)
+    runtime = Lambda()
+    with running_api(env, runtime, dynamodb) as process:
+        for _ in range(WARM_UPS):
+            runtime.ask(status_event)
+            _, xml = runtime.ask(list_event)
+        if (listed := xml.count("<clouduploadjob ")) != LISTED:
+            raise Failure(f"the list has {listed} jobs instead of {LISTED}")
+        status = repeat(runtime, process, status_event, STATUSES)
+        listing = repeat(runtime, process, list_event, LISTS)
+        return status, listing, peak(process.pid), len(xml)
+
+
+def repeat(runtime, process, event, times):
+    before, took = cpu(process.pid), []
+    for _ in range(times):
+        when, _ = runtime.ask(event)
+        took.append(when - runtime.handed_over)
+    return Warm(statistics.median(took), (cpu(process.pid) - before) / times)
+
+
+def measure_cold(env, dynamodb, job):
+    """Seconds of each start: of `/bin/true`, of the api to its first answer, and the latter in processor time."""
+    event = api_event(f"/cloudupload/{job}")
+    nothing, cold, cold_cpu = [], [], []
+    for _ in range(STARTS):
+        began = time.perf_counter()
+        subprocess.run(["/bin/true"], env={}, check=True)
+        nothing.append(time.perf_counter() - began)
+        runtime = Lambda()
+        began = time.perf_counter()
+        process = start_api(env, runtime, dynamodb)
+        try:
+            when, _ = runtime.ask(event)
+        finally:
+            process.kill()
+            cold_cpu.append(used_cpu(process))
+        cold.append(when - began)
+    return nothing, cold, cold_cpu
+
+
+@contextlib.contextmanager
+def running_api(env, runtime, dynamodb):
+    process = start_api(env, runtime, dynamodb)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_api(env, runtime, dynamodb):
+    """In the environment of a function, and nothing else: Lambda developer guide, "Using environment variables"."""
+    variables = {
+        "AWS_LAMBDA_RUNTIME_API": runtime.server.address,
+        "AWS_LAMBDA_FUNCTION_NAME": "api",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_LOG_GROUP_NAME": env["FUNCTION_LOG_GROUP"],
+        "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
+        "AWS_ENDPOINT_URL_DYNAMODB": f"http://{dynamodb.server.address}",
+        "OBS_URL": "http://127.0.0.1:9",
+        "FIRST_JOB": "1",
+    }
+    names = ["JOBS_TABLE", "JOB_LOG_GROUP", "UPLOAD_MACHINE_ARN", "SERVICE_ACCOUNT"]
+    names += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"]
+    variables |= {name: env[name] for name in names}
+    return subprocess.Popen([API], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def api_event(path, query=""):
+    """The sample event, as a GET."""
+    sample = json.loads((TOP / "events" / "api.json").read_text())
+    sample |= {
+        "rawPath": path,
+        "rawQueryString": query,
+        "queryStringParameters": {},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    sample["headers"] = {name: text for name, text in sample["headers"].items() if not name.startswith("content-")}
+    sample["requestContext"]["http"] |= {"method": "GET", "path": path}
+    return json.dumps(sample).encode()

@@ -1,0 +1,95 @@
+"""The steps, in two lanes: with Cargo, which has one lock for all that it builds, and without."""
+
+import filecmp
+import shutil
+import sys
+
+from check.lanes import Step
+from common import settings
+from common.paths import COMMANDS, LOCAL, TARGET, TOP
+
+STACK = LOCAL / "stack"
+TOOLS = TARGET / "tools"
+FOLDER = TARGET / "test"
+PORTS = ("--port", 4666, "--api-port", 4680, "--obs-port", 4682, "--faults-port", 4690)
+
+# Always the whole workspace: with other features than those of the build, every SDK would be built again.
+WORKSPACE = ("--profile", "quick", "--locked", "--workspace")
+
+
+def workflow(shell):
+    shell(STACK, "tools", "asl")
+    # npm takes a folder that is reached by a link for a package of its own.
+    home, lock = (TOOLS / "asl").resolve(), "package-lock.json"
+    installed = home / "installed-lock.json"
+    if not installed.exists() or not filecmp.cmp(LOCAL / lock, installed, shallow=False):
+        shutil.copy2(LOCAL / "package.json", home)
+        shutil.copy2(LOCAL / lock, home)
+        env = {**shell.env, "PATH": f"{home / 'bin'}:{shell.env['PATH']}"}
+        shell("npm", "ci", "--prefix", home, "--ignore-scripts", "--no-audit", "--no-fund", env=env)
+        # Copied last: whoever was interrupted begins again.
+        shutil.copy2(LOCAL / lock, installed)
+    # ${ReceiveArn} and the like become ARNs when the template is deployed.
+    validator = home / "node_modules" / ".bin" / "asl-validator"
+    shell(home / "bin" / "node", validator, "--json-path", TOP / "infra" / "upload.asl.json", "--no-arn-check")
+
+
+def template(name):
+    def validate(shell):
+        shell(STACK, "tools", "sam")
+        command = [TOOLS / "sam" / "bin" / "sam", "validate", "--lint", "--template", TOP / "infra" / name]
+        shell(*command, env={**shell.env, "SAM_CLI_TELEMETRY": "0"})
+
+    return validate
+
+
+def commands(shell):
+    shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
+
+
+def emulator(shell):
+    shell(STACK, "tools", "emulator")
+    shell(TOOLS / "emulator" / "bin" / "python", "-B", LOCAL / "emulator" / "test_emulator.py")
+
+
+def stack_up(shell):
+    shell(STACK, "up", "--dir", FOLDER, *PORTS)
+
+
+def stack_down(shell):
+    shell(STACK, "down", "--dir", FOLDER, "--clean")
+
+
+def end_to_end(shell):
+    env = settings.environment(FOLDER / "env", shell.env)
+    shell("cargo", "test", *WORKSPACE, "--no-fail-fast", "--test", "*", env=env)
+
+
+def cargo(*arguments):
+    return lambda shell: shell("cargo", *arguments)
+
+
+LINT = (
+    [
+        Step("format", cargo("fmt", "--all", "--check")),
+        Step("clippy", cargo("clippy", *WORKSPACE, "--all-targets", "--", "-D", "warnings")),
+    ],
+    [
+        Step("workflow", workflow),
+        Step("template of the service", template("template.yaml")),
+        Step("template of a user", template("user-account.yaml")),
+    ],
+)
+
+TESTS = (
+    [
+        Step("build", cargo("build", *WORKSPACE, "--bins")),
+        Step("tests of the crates", cargo("test", *WORKSPACE, "--no-fail-fast", "--lib", "--bins")),
+        Step("tests on the stack", end_to_end, after="stack"),
+    ],
+    [
+        Step("tests of the commands", commands),
+        Step("tests of the emulator", emulator),
+        Step("stack", stack_up, after="build"),
+    ],
+)

@@ -1,0 +1,67 @@
+"""A client of the cloud uploader, and what OBS has for it to upload. `env` are the settings of the stack."""
+
+import json
+import os
+import urllib.parse
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from common.loopback import fetch
+
+FINAL_STATES = ("succeeded", "failed")
+
+
+def build_result(package):
+    """The parameters that name a build of a package, in the order of its path in OBS."""
+    return {"project": "Cloud:Images", "repository": "images", "arch": "x86_64", "package": package}
+
+
+def publish(env, build, file, name):
+    """Makes a file a build result of the stand-in for OBS, in place of an earlier one. Answers with its path there."""
+    result = Path(env["OBS_ROOT"], *build.values(), name)
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.unlink(missing_ok=True)
+    os.link(file, result)
+    return result
+
+
+def create_request(env, build, name, ami_name):
+    """(URL, body) of the POST by which the user tom asks for an upload."""
+    query = urllib.parse.urlencode({**build, "filename": name, "user": "tom", "target": "ec2"}, safe=":")
+    body = {
+        "arn": env["USER_ROLE_ARN"],
+        "external_id": env["USER_EXTERNAL_ID"],
+        "region": env["USER_REGION"],
+        "ami_name": ami_name,
+    }
+    return f"{env['CLOUDUPLOAD_URL'].rstrip('/')}/cloudupload?{query}", json.dumps(body)
+
+
+def job_url(env, job):
+    return f"{env['CLOUDUPLOAD_URL'].rstrip('/')}/cloudupload/{job}"
+
+
+def job_number(xml):
+    return ElementTree.fromstring(xml).get("name")
+
+
+def job_fields(xml):
+    return {child.tag: child.text or "" for child in ElementTree.fromstring(xml)}
+
+
+def create(env, build, name, ami_name):
+    """Asks for an upload. Answers with the job's number."""
+    url, body = create_request(env, build, name, ami_name)
+    return job_number(fetch(url, body.encode()))
+
+
+def status(env, job):
+    return job_fields(fetch(job_url(env, job)))
+
+
+def log(env, job):
+    return fetch(f"{job_url(env, job)}/_log?nostream=1&start=0").decode(errors="replace")
+
+
+def kill(env, job):
+    fetch(f"{job_url(env, job)}?cmd=kill", b"")

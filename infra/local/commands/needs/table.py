@@ -1,0 +1,80 @@
+"""What each command needs, and how it is installed. The programs are looked for in needs/probes.py."""
+
+from typing import NamedTuple
+
+from needs import probes
+
+ARCHITECTURES = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
+"""The values of the template's parameter Architecture, in Rust's words."""
+
+
+class Packages(NamedTuple):
+    debian: str
+    fedora: str
+    opensuse: str
+
+
+class Need(NamedTuple):
+    """What it is, how to find out whether it is there, and what brings it: packages or a command."""
+
+    what: str
+    is_there: object
+    packages: Packages | None = None
+    command: str = ""
+
+
+def program(name, *packages):
+    return Need(name, lambda: probes.program(name), Packages(*packages))
+
+
+PYTHON_VENV = Need(
+    "Python's venv module with pip",
+    probes.venv,
+    # openSUSE names a package after each version of Python.
+    Packages("python3-venv", "python3", probes.python_package()),
+)
+C_COMPILER = Need("a C compiler", probes.c_compiler, Packages("gcc libc6-dev", "gcc", "gcc"))
+CARGO = Need(
+    # Where rustup is no package, or an old one, its own page helps.
+    "Cargo (rustup, https://rustup.rs)",
+    lambda: probes.program("cargo"),
+    Packages("rustup", "rustup", "rustup"),
+    command="rustup-init  # on Fedora only, whose package leaves that to you",
+)
+RUST = Need(f"Rust {probes.rust_version()}", probes.rust, command="rustup toolchain install")
+CLIPPY = Need("Clippy", lambda: probes.cargo_command("clippy"), command="rustup component add clippy")
+RUSTFMT = Need("rustfmt", lambda: probes.cargo_command("fmt"), command="rustup component add rustfmt")
+CURL = program("curl", "curl", "curl", "curl")
+CMP = program("cmp", "diffutils", "diffutils", "diffutils")
+MKFS = program("mkfs.ext4", "e2fsprogs", "e2fsprogs", "e2fsprogs")
+FSCK = program("fsck.ext4", "e2fsprogs", "e2fsprogs", "e2fsprogs")
+XZ = program("xz", "xz-utils", "xz", "xz")
+GIT = program("git", "git", "git", "git")
+
+
+def rust_library(architecture):
+    target = ARCHITECTURES.get(architecture, architecture)
+    return Need(
+        f"Rust's library for {target}", lambda: probes.rust_library(target), command=f"rustup target add {target}"
+    )
+
+
+BUILD = (PYTHON_VENV, C_COMPILER, CARGO, RUST)
+LINT = (*BUILD, CLIPPY, RUSTFMT)
+DISK = (MKFS, FSCK, XZ)
+
+
+def needs_of(command, architecture):
+    """What a target of the Makefile needs. One that is not here needs nothing."""
+    return {
+        "build": BUILD,
+        "up": BUILD,
+        "demo": (CURL, CMP, *DISK, *BUILD),
+        "lint": LINT,
+        "test": (CURL, *DISK, *LINT),
+        "package": (*BUILD, rust_library(architecture)),
+        "bench": (*DISK, *BUILD),
+        "faults": (*DISK, *BUILD),
+        "upgrade": (GIT, *DISK, *BUILD),
+        "make-disk": DISK,
+    }.get(command, ())

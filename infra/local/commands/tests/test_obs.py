@@ -1,0 +1,63 @@
+import tempfile
+import threading
+import unittest
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from obs.server import Server
+
+BYTES = bytes(range(256)) * 16
+
+
+class ObsTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.package = Path(folder.name, "Cloud:Images", "images", "x86_64", "leap")
+        self.package.mkdir(parents=True)
+        (self.package / "leap.raw.xz").write_bytes(BYTES)
+        server = Server(0, folder.name, None)
+        server.RequestHandlerClass.log = lambda _: None
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+
+    def get(self, path, **headers):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return opener.open(urllib.request.Request(self.url + path, headers=headers), timeout=10)
+
+    def test_a_build_result_is_sent_whole_whatever_range_is_asked_for(self):
+        with self.get("/build/Cloud:Images/images/x86_64/leap/leap.raw.xz", Range="bytes=16-") as answer:
+            self.assertEqual((answer.status, answer.read()), (200, BYTES))
+
+    def test_the_public_door_honours_a_range(self):
+        with self.get("/public/build/Cloud:Images/images/x86_64/leap/leap.raw.xz", Range="bytes=16-31") as answer:
+            self.assertEqual((answer.status, answer.read()), (206, BYTES[16:32]))
+            self.assertEqual(answer.headers["Content-Range"], f"bytes 16-31/{len(BYTES)}")
+
+    def test_a_fault_is_taken_once_and_the_sidecar_is_not_listed(self):
+        (self.package / "leap.raw.xz.faults.json").write_text('[{"status": 503}, {"after": 100, "do": "short"}]')
+        path = "/build/Cloud:Images/images/x86_64/leap"
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.get(f"{path}/leap.raw.xz")
+        self.assertEqual(refused.exception.code, 503)
+        refused.exception.close()
+        with self.get(f"{path}/leap.raw.xz") as answer:
+            self.assertEqual(answer.read(), BYTES[:100])
+        with self.get(f"{path}/leap.raw.xz") as answer:
+            self.assertEqual(answer.read(), BYTES)
+        with self.get(path) as answer:
+            self.assertEqual(answer.read().decode().count("<binary "), 1)
+
+    def test_names_that_obs_refuses_are_refused_in_its_words(self):
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.get("/build/Cloud::Images/images/x86_64/leap")
+        with refused.exception as answer:
+            self.assertEqual(answer.code, 400)
+            self.assertIn("projid 'Cloud::Images' is illegal", answer.read().decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

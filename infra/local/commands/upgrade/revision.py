@@ -1,0 +1,39 @@
+"""A revision's sources, and its functions."""
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+
+from common.failure import Failure
+from common.paths import TOP
+from common.process import output
+
+
+def check_out(revision, folder):
+    """Lays the files of a revision below `folder`, in a folder named after its commit. Answers with that.
+
+    A copy, not a work tree of Git: it needs no cleaning up in the repository.
+    """
+    commit = output("git", "-C", TOP, "rev-parse", "--verify", "--short", f"{revision}^{{commit}}").strip()
+    sources = folder / commit
+    if not sources.exists():
+        archive = subprocess.run(["git", "-C", TOP, "archive", commit], stdout=subprocess.PIPE, check=False)
+        if archive.returncode != 0:
+            raise Failure(f"git archive {commit} ended with {archive.returncode}")
+        half = folder / f"{commit}.new"
+        shutil.rmtree(half, ignore_errors=True)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+            files.extractall(half, filter="data")
+        half.rename(sources)
+    return sources
+
+
+def build(sources, target):
+    """Builds the functions of a checkout. Answers with their folder."""
+    env = {**os.environ, "CARGO_TARGET_DIR": str(target)}
+    command = ["cargo", "build", "--profile", "quick", "--locked", "--workspace", "--bins"]
+    if subprocess.run(command, cwd=sources, env=env, check=False).returncode != 0:
+        raise Failure(f"the functions of {sources.name} cannot be built")
+    return target / "quick"

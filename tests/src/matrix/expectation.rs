@@ -1,0 +1,180 @@
+//! How a run has to end, and in what time.
+
+use std::time::Duration;
+
+use super::{
+    case::{CallFault, Case, FunctionCall, Injection, ObsFault},
+    outcome::Outcome,
+    scenario::{Request, Scenario},
+};
+use crate::function;
+
+/// How a run has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End<'a> {
+    Succeeded,
+    Killed,
+    /// Killed, unless it had succeeded by then.
+    KilledIfOpen,
+    /// Failed, for a reason that contains these words.
+    Failed(&'a str),
+    /// Failed, because a permission for this call is missing.
+    Denied(&'a str),
+    /// The request is answered as without a fault.
+    Answered,
+    /// The request is answered by an error, and succeeds when it is sent again.
+    Refused,
+    /// The same, and the error says that a permission for this call is missing.
+    RefusedFor(&'a str),
+}
+
+/// From the kill of a job until no function works on it.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// For a job in this matrix: an upload without faults takes 10 to 15 s.
+const JOB_LIMIT: Duration = Duration::from_secs(60);
+
+/// API Gateway gives up after 29 s.
+const ANSWER_LIMIT: Duration = Duration::from_secs(29);
+
+/// From one sweep to the next, and for the execution that it starts.
+const SWEEP: Duration = Duration::from_secs(75);
+
+/// Adds to the outcome what the case expects and did not get.
+pub fn check(case: &Case, outcome: &mut Outcome) {
+    let unmet = unmet(case, outcome);
+    outcome.unmet.extend(unmet);
+    outcome.overruns = overruns(case, outcome);
+}
+
+/// Whether a reason names the call and AWS's code for a missing permission.
+pub fn names_denied_call(reason: &str, call: &str) -> bool {
+    let codes = ["AccessDenied", "UnauthorizedOperation", "Forbidden"];
+    reason.contains(call) && codes.iter().any(|code| reason.contains(code))
+}
+
+/// The denied call that the job's log has to name if something is left. Calls to DynamoDB are exempt: without its
+/// record, `finish` does not know what to remove, and is called again soon.
+pub fn call_to_log(case: &Case) -> Option<&str> {
+    match &case.injection {
+        Injection::Call {
+            target,
+            fault: CallFault::Denied,
+        } if !target.call.starts_with("dynamodb:") => Some(&target.call),
+        _ => None,
+    }
+}
+
+fn expected_end(case: &Case) -> End<'_> {
+    let undisturbed = match case.scenario {
+        Scenario::Request(_) | Scenario::Sweep => End::Answered,
+        scenario if scenario.kill_point().is_some() => End::Killed,
+        _ => End::Succeeded,
+    };
+    match &case.injection {
+        Injection::Nothing => undisturbed,
+        Injection::Obs(ObsFault::Short) => End::Failed("size mismatch"),
+        Injection::Obs(ObsFault::NotFound) => End::Failed("Not Found"),
+        Injection::Obs(ObsFault::JobKilled) => End::Killed,
+        Injection::Obs(_) => undisturbed,
+        Injection::Call { target, fault } => {
+            let FunctionCall { function, call } = target;
+            match (fault, undisturbed) {
+                (CallFault::JobKilled, _) if function == function::FINISH => End::KilledIfOpen,
+                (CallFault::JobKilled, _) => End::Killed,
+                (CallFault::FunctionKilled, End::Answered) => End::Refused,
+                (CallFault::Denied, _) if is_dispensable(case.scenario, call) => undisturbed,
+                (CallFault::Denied, End::Answered) => End::RefusedFor(call),
+                // The sweeper goes on with it once the permission is back.
+                (CallFault::Denied, _) if function == function::FINISH => undisturbed,
+                (CallFault::Denied, _) => End::Denied(call),
+                _ => undisturbed,
+            }
+        }
+    }
+}
+
+/// Whether all goes well without the call: a log that cannot be written fails nothing, and a wait that a kill cannot
+/// end ends by itself.
+fn is_dispensable(scenario: Scenario, call: &str) -> bool {
+    let writes_log = ["logs:PutLogEvents", "logs:CreateLogStream"].contains(&call);
+    match scenario {
+        Scenario::Request(Request::Kill) => writes_log || call == "states:SendTaskFailure",
+        Scenario::Request(_) | Scenario::Sweep => false,
+        _ => writes_log,
+    }
+}
+
+fn limit(case: &Case) -> Duration {
+    if let Scenario::Request(_) = case.scenario {
+        return ANSWER_LIMIT;
+    }
+    let more = match &case.injection {
+        // As long as `cloudupload::aws` waits for an answer.
+        Injection::Call {
+            target,
+            fault: CallFault::Timeout,
+        } if target.call.starts_with("s3:") => Duration::from_secs(60),
+        Injection::Call {
+            fault: CallFault::Timeout,
+            ..
+        } => Duration::from_secs(15),
+        Injection::Call {
+            target,
+            fault: CallFault::Denied,
+        } if target.function == function::FINISH => SWEEP,
+        // As long as `cloudupload::obs` waits for the next byte.
+        Injection::Obs(ObsFault::Silent) => Duration::from_secs(30),
+        Injection::Obs(ObsFault::SilentTwice) => Duration::from_secs(60),
+        _ => Duration::ZERO,
+    };
+    JOB_LIMIT + more
+}
+
+fn unmet(case: &Case, outcome: &Outcome) -> Vec<String> {
+    let mut unmet = Vec::new();
+    if outcome.hits == 0 && case.must_hit() {
+        unmet.push("the fault did not hit: an error of the matrix".to_owned());
+    }
+    let expected = expected_end(case);
+    let (end, reason) = (outcome.end.as_str(), outcome.reason.as_str());
+    let is_killed = end == "failed" && reason == "killed";
+    let is_error = end.starts_with('5');
+    let is_met = match expected {
+        End::Succeeded => end == "succeeded",
+        End::Killed => is_killed,
+        End::KilledIfOpen => end == "succeeded" || is_killed,
+        End::Failed(words) => end == "failed" && reason.contains(words),
+        End::Denied(call) => end == "failed" && names_denied_call(reason, call),
+        End::Answered => end == "200",
+        End::Refused => is_error,
+        End::RefusedFor(call) => is_error && names_denied_call(reason, call),
+    };
+    if !is_met {
+        unmet.push(format!("it has to be {expected:?}, and is {end}: {reason}"));
+    }
+    let left = &outcome.leftovers_after_sweep;
+    if !left.is_empty() {
+        unmet.push(format!("left behind: {}", left.join(", ")));
+    }
+    unmet
+}
+
+fn overruns(case: &Case, outcome: &Outcome) -> Vec<String> {
+    let mut overruns = Vec::new();
+    let (took, limit) = (outcome.took, limit(case));
+    if took > limit {
+        overruns.push(format!(
+            "it took {:.0} s, its limit is {:.0} s",
+            took.as_secs_f64(),
+            limit.as_secs_f64()
+        ));
+    }
+    if outcome
+        .stopped_after
+        .is_some_and(|after| after > STOP_LIMIT)
+    {
+        overruns.push(format!("it did not stop within {STOP_LIMIT:?}"));
+    }
+    overruns
+}

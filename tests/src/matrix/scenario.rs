@@ -1,0 +1,125 @@
+//! What goes on while a call fails: every kind of job and request that makes calls of its own.
+
+use std::fmt;
+
+use crate::function;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// A job that succeeds.
+    Upload,
+    /// A job that succeeds, with a fixed VHD.
+    FixedVhd,
+    /// A job that succeeds, as the first one in its region.
+    NewBucket,
+    /// A job that succeeds after it has waited for a slot.
+    Waits,
+    /// A job that is killed, so that there is something of each kind to remove.
+    KilledTransferring,
+    KilledImporting,
+    KilledRegistering,
+    /// A request to the API.
+    Request(Request),
+    /// A run of the sweeper, with work of each kind.
+    Sweep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Request {
+    Create,
+    Status,
+    List,
+    ListAll,
+    Log,
+    Kill,
+}
+
+/// A call at which a job is killed.
+pub struct KillPoint {
+    pub function: &'static str,
+    pub call: &'static str,
+    /// The number of such calls that come first.
+    pub skip: u32,
+}
+
+impl Scenario {
+    /// In the order of the recording: a call belongs to the first scenario of each kind that makes it.
+    pub const ALL: [Self; 14] = [
+        Self::Upload,
+        Self::FixedVhd,
+        Self::NewBucket,
+        Self::Waits,
+        Self::KilledRegistering,
+        Self::KilledImporting,
+        Self::KilledTransferring,
+        Self::Request(Request::Create),
+        Self::Request(Request::Status),
+        Self::Request(Request::List),
+        Self::Request(Request::ListAll),
+        Self::Request(Request::Log),
+        Self::Request(Request::Kill),
+        Self::Sweep,
+    ];
+
+    /// Whether the calls of this function are broken in this scenario.
+    pub fn breaks_calls_of(self, function: &str) -> bool {
+        match self {
+            Self::Request(_) => function == function::API,
+            Self::Sweep => function == function::SWEEP,
+            _ if self.kill_point().is_some() => function == function::FINISH,
+            _ => ![function::API, function::SWEEP].contains(&function),
+        }
+    }
+
+    /// Whether a call in one scenario stands for the same call in the other.
+    pub fn is_equivalent(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Request(one), Self::Request(other)) => one == other,
+            _ => self.kill_point().is_some() == other.kill_point().is_some(),
+        }
+    }
+
+    /// Where the job is killed, in a scenario that kills it.
+    pub fn kill_point(self) -> Option<KillPoint> {
+        let (function, call, skip) = match self {
+            Self::KilledTransferring => (function::TRANSFER, "s3:UploadPart", 0),
+            // The import has just begun.
+            Self::KilledImporting => (function::SEAL, "logs:PutLogEvents", 0),
+            // The AMI exists, and is not in the record yet.
+            Self::KilledRegistering => (function::REGISTER, "dynamodb:UpdateItem", 1),
+            _ => return None,
+        };
+        Some(KillPoint {
+            function,
+            call,
+            skip,
+        })
+    }
+
+    /// Whether nothing else may run meanwhile: the proxy cannot tell its calls from those of others, or it changes what
+    /// others work with.
+    pub fn is_exclusive(self) -> bool {
+        matches!(self, Self::Request(_) | Self::Sweep)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upload => "upload",
+            Self::FixedVhd => "upload of a fixed VHD",
+            Self::NewBucket => "upload into a new region",
+            Self::Waits => "upload that waits for a slot",
+            Self::KilledTransferring => "killed while transferring",
+            Self::KilledImporting => "killed while importing",
+            Self::KilledRegistering => "killed while registering",
+            Self::Request(Request::Create) => "create",
+            Self::Request(Request::Status) => "status",
+            Self::Request(Request::List) => "list",
+            Self::Request(Request::ListAll) => "list of all",
+            Self::Request(Request::Log) => "log",
+            Self::Request(Request::Kill) => "kill",
+            Self::Sweep => "sweep",
+        })
+    }
+}

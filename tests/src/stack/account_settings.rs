@@ -1,0 +1,29 @@
+//! What the emulator makes of the user's account while a test wants it (`infra/local/emulator/control.py`).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Stack;
+use crate::environment::env_var;
+
+impl Stack {
+    /// Replaces the settings of the user's account. All uploads into it feel them.
+    pub async fn set_account(&self, settings: Value) {
+        let url = format!(
+            "{}/_emulator/accounts/{}",
+            env_var("AWS_ENDPOINT_URL"),
+            env_var("USER_ACCOUNT")
+        );
+        let request = self.http.request(Method::PUT, &url);
+        let answer = request.body(settings.to_string()).send().await;
+        let answer = answer.expect("the emulator answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("the emulator answers in text");
+        assert!(status.is_success(), "{url}: {status}: {text}");
+    }
+
+    /// Ends all settings of the user's account.
+    pub async fn reset_account(&self) {
+        self.set_account(json!({})).await;
+    }
+}

@@ -1,0 +1,66 @@
+//! The functions: the sweeper called by hand, and timeouts changed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Stack;
+use crate::{JobId, environment::env_var};
+
+impl Stack {
+    /// Runs the sweeper as its schedule does, and returns its answer.
+    pub async fn sweep(&self) -> Value {
+        let path = format!("{}/invocations", env_var("SWEEP_FUNCTION"));
+        let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
+        self.lambda(Method::POST, &path, event).await
+    }
+
+    /// Runs the sweeper, and waits for what it or its scheduled run has started for the job.
+    pub async fn sweep_for(&self, id: JobId) {
+        let swept = self.sweep().await;
+        assert!(swept["errorMessage"].is_null(), "{swept}");
+        self.wait_until_idle(id).await;
+    }
+
+    /// Sets the timeout, in seconds, of the function that the workflow calls in this state. It applies to all jobs.
+    pub async fn set_timeout(&self, state: &str, seconds: u32) {
+        let machine = self.sfn.describe_state_machine();
+        let machine = machine.state_machine_arn(env_var("UPLOAD_MACHINE_ARN"));
+        let machine = machine.send().await.expect("Step Functions answers");
+        let definition: Value =
+            serde_json::from_str(&machine.definition).expect("a definition is JSON");
+        let function = definition
+            .pointer(&format!("/States/{state}/Parameters/FunctionName"))
+            .and_then(Value::as_str)
+            .expect("the state calls a function");
+        let path = format!("{function}/configuration");
+        let set = self
+            .lambda(Method::PUT, &path, json!({"Timeout": seconds}))
+            .await;
+        assert_eq!(set["Timeout"], seconds, "{set}");
+    }
+
+    /// A request to Lambda's API, about a function.
+    async fn lambda(&self, method: Method, path: &str, body: Value) -> Value {
+        let endpoint = env_var("AWS_ENDPOINT_URL");
+        let url = format!("{endpoint}/2015-03-31/functions/{path}");
+        // The emulator checks neither signature nor day of an account's root.
+        let scope = format!(
+            "{}/19700101/{}/lambda",
+            env_var("AWS_ACCESS_KEY_ID"),
+            env_var("AWS_REGION")
+        );
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let answer = self
+            .http
+            .request(method, url)
+            .header("authorization", authorization)
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("Lambda answers");
+        let answer = answer.text().await.expect("Lambda answers in text");
+        serde_json::from_str(&answer).expect("Lambda answers in JSON")
+    }
+}
