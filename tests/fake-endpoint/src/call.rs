@@ -99,8 +99,8 @@ impl Call {
         Some(scope(&self.headers)?.region)
     }
 
-    /// A result of EC2 or STS (EC2 developer guide, "Query requests for Amazon EC2"; STS API reference, AssumeRole, "Sample
-    /// Response").
+    /// A result of EC2 or STS (EC2 developer guide, "Query requests for Amazon EC2"; STS API reference, AssumeRole,
+    /// "Sample Response").
     pub fn result(&self, xml: &str) -> Answer {
         let name = &self.name;
         Answer::ok(match self.service.as_str() {
@@ -126,8 +126,8 @@ impl Call {
     }
 
     /// An error in the shape of the call's service: EC2 developer guide, "Error codes for the Amazon EC2 API", "Example
-    /// error response"; STS API reference, "Common Errors"; S3 API reference, "Error responses"; DynamoDB developer guide,
-    /// "Error handling with DynamoDB" (Step Functions and CloudWatch Logs speak the same protocol).
+    /// error response"; STS API reference, "Common Errors"; S3 API reference, "Error responses"; DynamoDB developer
+    /// guide, "Error handling with DynamoDB" (Step Functions and CloudWatch Logs speak the same protocol).
     pub fn refusal(&self, status: u16, code: &str, message: &str) -> Answer {
         let error = format!("<Code>{code}</Code><Message>{message}</Message>");
         let body = match self.service.as_str() {

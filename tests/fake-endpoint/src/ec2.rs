@@ -30,8 +30,8 @@ pub struct ImportTask<'a> {
     pub tags: Tags<'a>,
 }
 
-/// The tasks that there are (API reference, DescribeImportSnapshotTasks, and VM Import/Export user guide, "Check the status
-/// of your snapshot import").
+/// The tasks that there are (API reference, DescribeImportSnapshotTasks, and VM Import/Export user guide, "Check the
+/// status of your snapshot import").
 pub fn import_tasks(call: &Call, tasks: &[ImportTask<'_>]) -> Answer {
     let items = tasks.iter().map(|task| {
         let ImportTask { id, status, .. } = task;

@@ -12,8 +12,8 @@
 //! assert_eq!(endpoint.names(), [""; 0]);
 //! ```
 //!
-//! Calls have the names that `cloudupload::aws::Failure` and IAM give them. A closure that panics fails its test, so that
-//! it may assert what a call has to be.
+//! Calls have the names that `cloudupload::aws::Failure` and IAM give them. A closure that panics fails its test, so
+//! that it may assert what a call has to be.
 
 mod answer;
 mod call;

@@ -9,8 +9,8 @@ pub fn upload(id: &str) -> Answer {
     ))
 }
 
-/// A page of an upload's parts, by number and size; the number after which the next page begins (API reference, ListParts,
-/// "Response Syntax"). The ETag of part 1 is `"e1"`, its checksum `c1==`.
+/// A page of an upload's parts, by number and size; the number after which the next page begins (API reference,
+/// ListParts, "Response Syntax"). The ETag of part 1 is `"e1"`, its checksum `c1==`.
 pub fn parts(parts: &[(i32, u64)], next: Option<i32>) -> Answer {
     let parts: String = parts
         .iter()
@@ -35,8 +35,8 @@ pub fn completed(etag: &str) -> Answer {
     ))
 }
 
-/// A page of the uploads in a bucket, by key and id; whether there are more (API reference, ListMultipartUploads, "Response
-/// Syntax").
+/// A page of the uploads in a bucket, by key and id; whether there are more (API reference, ListMultipartUploads,
+/// "Response Syntax").
 pub fn uploads(uploads: &[(&str, &str)], truncated: bool) -> Answer {
     let next = match (truncated, uploads.last()) {
         (true, Some((key, id))) => format!(

@@ -6,8 +6,8 @@ use fake_endpoint::{
 use super::*;
 use crate::testing::{OTHERS, OURS, job, session_at};
 
-/// An account with an image of the job's AMI name that has these tags, or without one, in which RegisterImage is answered
-/// like that.
+/// An account with an image of the job's AMI name that has these tags, or without one, in which RegisterImage is
+/// answered like that.
 fn account(
     image: Option<Tags<'static>>,
     register: impl Fn(&Call) -> Answer + Send + 'static,

@@ -13,14 +13,7 @@ async fn refused(answer: impl FnMut(&Call) -> Answer + Send + 'static) -> Sessio
 
 #[tokio::test]
 async fn a_session_may_do_what_its_purpose_needs_and_no_more() {
-    for purpose in [
-        Purpose::Open,
-        Purpose::Write,
-        Purpose::Seal,
-        Purpose::Poll,
-        Purpose::Register,
-        Purpose::Remove,
-    ] {
+    for purpose in Purpose::ALL {
         let (endpoint, job) = (Endpoint::new(Call::credentials), job());
         Session::assume(&endpoint.config(), &job, DEPLOYMENT, purpose)
             .await

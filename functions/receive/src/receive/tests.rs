@@ -436,8 +436,8 @@ async fn an_obs_that_serves_no_ranges_has_to_be_quick_enough() {
     match receive_within(time, &endpoint, job_of(&record)).await {
         Err(StepError::Failed(reason)) => assert_eq!(
             reason,
-            "OBS serves leap-ec2.x86_64-15.6.raw.xz only as a whole, and that takes longer than a function may run: the \
-             uploader's ObsUrl has to be an address that serves ranges of a file"
+            "OBS serves leap-ec2.x86_64-15.6.raw.xz only as a whole, and that takes longer than a function may run: \
+             the uploader's ObsUrl has to be an address that serves ranges of a file"
         ),
         other => panic!("{other:?}"),
     }

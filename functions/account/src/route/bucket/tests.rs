@@ -164,8 +164,8 @@ async fn a_service_role_that_stays_unknown_is_given_up_with_the_words_of_aws() {
     let error = seal(&endpoint).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "ec2:ImportSnapshot failed: InvalidParameter: The service role obs-cloudupload-vmimport provided does not exist \
-         or does not have sufficient permissions"
+        "ec2:ImportSnapshot failed: InvalidParameter: The service role obs-cloudupload-vmimport provided does not \
+         exist or does not have sufficient permissions"
     );
     assert!(matches!(StepError::from(error), StepError::Failed(_)));
     assert_eq!(endpoint.calls_of("ImportSnapshot").len(), 14);
@@ -371,8 +371,8 @@ async fn a_task_that_does_not_end_is_worth_another_try() {
     assert_eq!(
         endpoint.log(),
         [
-            "Could not remove the import task import-snap-1: ec2:CancelImportTask failed: import-snap-1 is still at work \
-          after 15 tries to cancel it"
+            "Could not remove the import task import-snap-1: ec2:CancelImportTask failed: import-snap-1 is still at \
+             work after 15 tries to cancel it"
         ]
     );
 }

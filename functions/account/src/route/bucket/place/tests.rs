@@ -125,7 +125,8 @@ async fn a_bucket_of_another_account_is_told_as_that() {
             error.to_string(),
             format!(
                 "the bucket {NAME} cannot be used (s3:CreateBucket failed: BucketAlreadyExists: no): it \
-                 belongs to another account than 123456789012, and bucket names are given once. Upload into another region"
+                 belongs to another account than 123456789012, and bucket names are given once. Upload into another \
+                 region"
             )
         );
         assert_eq!(endpoint.names(), [FIND, CREATE]);
