@@ -1,5 +1,8 @@
 //! The AMI: registered from the snapshot, under the job's name, and deregistered again.
 
+#[cfg(test)]
+mod tests;
+
 use aws_sdk_ec2::types::{
     ArchitectureValues, BlockDeviceMapping, BootModeValues, EbsBlockDevice, Filter, Image,
     ImdsSupportValues, ResourceType, VolumeType,

@@ -9,6 +9,8 @@ pub mod route;
 mod session;
 mod snapshot;
 mod tags;
+#[cfg(test)]
+mod testing;
 
 pub use ami::{Ami, AmiError};
 pub use policy::Purpose;

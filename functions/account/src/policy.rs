@@ -27,7 +27,7 @@ pub enum Purpose {
 
 impl Purpose {
     #[cfg(test)]
-    const ALL: [Purpose; 6] = [
+    pub(crate) const ALL: [Purpose; 6] = [
         Purpose::Open,
         Purpose::Write,
         Purpose::Seal,

@@ -1,5 +1,8 @@
 //! A session under the role that a job names.
 
+#[cfg(test)]
+mod tests;
+
 use aws_config::SdkConfig;
 use aws_sdk_ec2::config::{Credentials, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;

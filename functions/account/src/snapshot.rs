@@ -1,5 +1,8 @@
 //! The snapshot: tagged, and deleted again.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use cloudupload::{

@@ -142,6 +142,9 @@ const CONFLICTS: &[&str] = &[
     "TransactionConflictException",
 ];
 
+/// S3's code for trouble of its own, which may come with status 200 (API reference, CompleteMultipartUpload).
+const TROUBLE: &[&str] = &["InternalError"];
+
 impl Failure {
     /// For `map_err` behind the call named.
     pub fn of<E>(call: &'static str) -> impl FnOnce(SdkError<E>) -> Failure
@@ -214,14 +217,17 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ConstructionFailure(_) => false,
         SdkError::ServiceError(refused) => {
-            refused.raw().status().is_server_error()
+            let status = refused.raw().status();
+            status.is_server_error()
+                // No refusal, but an answer that cannot be read.
+                || (status.is_success() && error.code().is_none())
                 || error.code().is_some_and(|code| {
-                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, CONFLICTS]
+                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, CONFLICTS, TROUBLE]
                         .iter()
                         .any(|codes| codes.contains(&code))
                 })
         }
-        // Timeouts, broken connections, unreadable answers.
+        // Timeouts, broken connections.
         _ => true,
     }
 }
@@ -271,6 +277,7 @@ mod tests {
             (503, "SlowDown"),
             (503, "RequestLimitExceeded"),
             (500, "InternalServerError"),
+            (200, "InternalError"),
         ] {
             assert!(refused(status, Some(code)).transient, "{code}");
         }
@@ -282,6 +289,7 @@ mod tests {
         ] {
             assert!(!refused(status, Some(code)).transient, "{code}");
         }
+        assert!(refused(200, None).transient);
         let slow: SdkError<GetItemError> = SdkError::timeout_error("late");
         assert!(Failure::of("dynamodb:GetItem")(slow).transient);
     }

@@ -1,5 +1,8 @@
 //! A stream into an S3 object: parts side by side, a few in memory at a time.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use aws_sdk_s3::{

@@ -1,6 +1,6 @@
 //! Trying again: how many times, and how long to wait in between.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use tokio::time::sleep;
 
@@ -45,8 +45,8 @@ impl Attempts {
     /// Counts an attempt that failed and waits before the next. `false`, at once, if there is none left.
     pub async fn again(&mut self) -> bool {
         match self.fail() {
-            Some(pause) => {
-                sleep(pause).await;
+            Some(time) => {
+                pause(time).await;
                 true
             }
             None => false,
@@ -68,6 +68,22 @@ impl Attempts {
     pub fn reset(&mut self) {
         self.failed = 0;
     }
+}
+
+/// Waits between two attempts.
+pub async fn pause(time: Duration) {
+    if !SKIPS_PAUSES.get() {
+        sleep(time).await;
+    }
+}
+
+thread_local! {
+    static SKIPS_PAUSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Skips all pauses on this thread from now on: tests of what is tried many times call it, in every crate.
+pub fn skip_pauses() {
+    SKIPS_PAUSES.set(true);
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod jobs;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod transition;
 mod update;

@@ -5,6 +5,9 @@
 //! What others are made of goes first, so that a step that was given up and still runs finds nothing to make anything of:
 //! no parts to make an object of, no object to import, no snapshot to register.
 
+#[cfg(test)]
+mod tests;
+
 use account::{Outcome, Purpose, Removal, Session, route::Bucket};
 use aws_config::SdkConfig;
 use cloudupload::{job::Job, journal::JobLog, staging::Staging, store::Jobs};

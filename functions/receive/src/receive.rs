@@ -1,5 +1,8 @@
 //! Reads the file from OBS, and goes on where the connection broke.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use cloudupload::{
@@ -10,7 +13,7 @@ use cloudupload::{
     job::{Artifacts, Intent, Job, JobId, Progress, Staged, State},
     messages::{JobAlone, ReceiveOutput},
     obs::{Download, Obs, ObsError},
-    retry::RetryBudget,
+    retry::{self, RetryBudget},
     settings::setting,
     staging::Staging,
     step::{Invocation, Step, StepError},
@@ -186,7 +189,7 @@ impl Receive {
             if Instant::now() + pause >= stop {
                 return Ok(Pulled::TimeUp);
             }
-            tokio::time::sleep(pause).await;
+            retry::pause(pause).await;
         }
     }
 

@@ -5,6 +5,8 @@ mod import;
 mod parts;
 mod permissions;
 mod place;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -1,5 +1,8 @@
 //! The bucket itself: found, or made on first use.
 
+#[cfg(test)]
+mod tests;
+
 use aws_sdk_s3::{
     Client,
     types::{

@@ -1,0 +1,391 @@
+use std::collections::BTreeSet;
+
+use fake_endpoint::{
+    Answer, Call, Endpoint,
+    dynamodb::{self, condition_failed, expression, plain_item},
+};
+use serde_json::{Value, json};
+
+use super::{code_of, id, item, jobs_at, unreadable};
+use crate::{
+    clock::Timestamp,
+    job::{self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, Progress, State, example},
+    store::StoreError,
+};
+
+const OPEN: &str = r#"state IN ("created", "receiving", "scheduled", "uploading")"#;
+
+fn updated(item: &Value) -> Answer {
+    Answer::json(&json!({ "Attributes": item }))
+}
+
+/// The update that a store made, when it made one.
+fn the_update(endpoint: &Endpoint) -> (String, String) {
+    let calls = endpoint.calls();
+    assert_eq!(endpoint.names(), ["UpdateItem"]);
+    let request = calls[0].json();
+    (
+        expression(&request, "UpdateExpression"),
+        expression(&request, "ConditionExpression"),
+    )
+}
+
+/// A table whose counter stands at 16, and that answers the write of a new record like that.
+fn counting(put: impl Fn(&Call) -> Answer + Send + 'static) -> Endpoint {
+    Endpoint::new(move |call| match call.name.as_str() {
+        "UpdateItem" => updated(&json!({"taken": {"N": "17"}})),
+        _ => put(call),
+    })
+}
+
+#[tokio::test]
+async fn a_job_is_created_under_the_next_number() {
+    let endpoint = counting(|_| Answer::json(&json!({})));
+    let request = example().request;
+    let job = jobs_at(&endpoint).create(request, id(5)).await.unwrap();
+    assert_eq!((job.id, job.state), (id(17), State::Created));
+
+    assert_eq!(endpoint.names(), ["UpdateItem", "PutItem"]);
+    let [count, put] = [0, 1].map(|call| endpoint.calls()[call].json());
+    let counted = expression(&count, "UpdateExpression");
+    assert_eq!(counted, r#"SET taken = if_not_exists(taken, 4) + 1"#);
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(id)");
+    let mut record = plain_item(&put["Item"]);
+    assert_eq!(record["unfinished"], "yes");
+    record.as_object_mut().unwrap().remove("unfinished");
+    assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
+}
+
+/// The SDK sends a write again whose answer was lost, and the condition refuses it then.
+#[tokio::test]
+async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
+    let endpoint = counting(|call| condition_failed(call, Some(&call.json()["Item"])));
+    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    assert_eq!(created.unwrap().id, id(17));
+
+    let endpoint = counting(|call| condition_failed(call, Some(&item(17, State::Receiving))));
+    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    let code = created.as_ref().map_err(code_of).unwrap_err();
+    assert_eq!(code, Some("ConditionalCheckFailedException"));
+}
+
+#[tokio::test]
+async fn the_last_number_is_that_which_obs_can_keep() {
+    let endpoint = Endpoint::new(|_| updated(&json!({"taken": {"N": "2147483648"}})));
+    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    assert!(matches!(created, Err(StoreError::NoNumberLeft(_))));
+    assert_eq!(endpoint.names(), ["UpdateItem"]);
+}
+
+#[tokio::test]
+async fn a_final_job_refuses_an_update_and_is_told() {
+    let endpoint = Endpoint::new(|call| match call.json()["Key"]["id"]["S"].as_str() {
+        Some("1") => condition_failed(call, Some(&item(1, State::Failed))),
+        Some("2") => condition_failed(call, Some(&unreadable(2))),
+        _ => condition_failed(call, None),
+    });
+    let jobs = jobs_at(&endpoint);
+    let advance = async |number| jobs.advance(id(number), State::Scheduled, "x").await;
+    match advance(1).await {
+        Err(StoreError::Superseded(job)) => assert_eq!((job.id, job.state), (id(1), State::Failed)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        advance(2).await,
+        Err(StoreError::Unreadable { .. })
+    ));
+    assert!(matches!(advance(3).await, Err(StoreError::NoSuchJob(_))));
+}
+
+#[tokio::test]
+async fn a_state_follows_those_before_it_only() {
+    for (to, from) in [
+        (State::Receiving, r#"("created", "receiving")"#),
+        (State::Succeeded, r#"("uploading")"#),
+        (
+            State::Failed,
+            r#"("created", "receiving", "scheduled", "uploading")"#,
+        ),
+    ] {
+        let endpoint = Endpoint::new(move |_| updated(&item(1, to)));
+        let jobs = jobs_at(&endpoint);
+        match to {
+            State::Succeeded => jobs.succeed(id(1), "ami-1").await,
+            State::Failed => jobs.fail(id(1), "killed").await,
+            to => jobs.advance(id(1), to, "receiving image").await,
+        }
+        .unwrap();
+        let (update, condition) = the_update(&endpoint);
+        assert!(update.contains(&format!("state = \"{to}\"")), "{update}");
+        assert_eq!(condition, format!("state IN {from}"));
+        assert_eq!(update.contains("ended = "), to.is_final());
+        assert_eq!(update.contains("REMOVE token"), to == State::Succeeded);
+    }
+}
+
+/// A table that refuses the first `conflicts` updates because a transaction is at the item.
+fn conflicting(mut conflicts: u32) -> Endpoint {
+    Endpoint::new(move |call| {
+        if conflicts == 0 {
+            return updated(&item(1, State::Receiving));
+        }
+        conflicts -= 1;
+        call.refusal(
+            400,
+            "TransactionConflictException",
+            "Transaction is ongoing for the item",
+        )
+    })
+}
+
+#[tokio::test]
+async fn a_write_that_conflicts_with_a_transaction_is_tried_again_and_then_given_up() {
+    for (conflicts, calls, succeeds) in [(2, 3, true), (10, 11, true), (11, 11, false)] {
+        let endpoint = conflicting(conflicts);
+        let advanced = jobs_at(&endpoint)
+            .advance(id(1), State::Receiving, "x")
+            .await;
+        assert_eq!(endpoint.names().len(), calls);
+        match advanced {
+            Ok(_) => assert!(succeeds),
+            Err(StoreError::Aws(failure)) => assert!(!succeeds && failure.transient),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A BatchGetItem that gives the first of the keys and leaves the rest unprocessed.
+fn gives_one(call: &Call) -> Answer {
+    let request = call.json();
+    let keys = request["RequestItems"]["jobs"]["Keys"].as_array().unwrap();
+    let number = keys[0]["id"]["S"].as_str().unwrap().parse().unwrap();
+    let mut answer = json!({"Responses": {"jobs": [item(number, State::Created)]}});
+    if keys.len() > 1 {
+        answer["UnprocessedKeys"] = json!({"jobs": {"Keys": keys[1..]}});
+    }
+    Answer::json(&answer)
+}
+
+#[tokio::test]
+async fn keys_that_a_batch_leaves_unprocessed_are_asked_for_again() {
+    let endpoint = Endpoint::new(gives_one);
+    let found = jobs_at(&endpoint)
+        .get_many((1..=3).map(id).collect())
+        .await
+        .unwrap();
+    assert!((1..=3).all(|number| found[&id(number)].is_ok()));
+    let keys = endpoint.calls().into_iter().map(|call| {
+        let keys = call.json()["RequestItems"]["jobs"]["Keys"].clone();
+        keys.as_array().unwrap().len()
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), [3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_batch_that_stays_unprocessed_is_given_up() {
+    let endpoint = Endpoint::new(|call| {
+        Answer::json(
+            &json!({"UnprocessedKeys": {"jobs": {"Keys": call.json()["RequestItems"]["jobs"]["Keys"]}}}),
+        )
+    });
+    let found = jobs_at(&endpoint).get_many([id(1), id(2)].into()).await;
+    assert!(
+        matches!(found, Err(StoreError::Unprocessed(2, 6))),
+        "{found:?}"
+    );
+    assert_eq!(endpoint.names().len(), 6);
+}
+
+#[tokio::test]
+async fn a_batch_has_no_more_keys_than_dynamodb_takes() {
+    let endpoint = Endpoint::new(|_| Answer::json(&json!({"Responses": {"jobs": []}})));
+    let found = jobs_at(&endpoint)
+        .get_many((1..=105).map(id).collect())
+        .await
+        .unwrap();
+    assert!(found.is_empty());
+    let keys = endpoint.calls().into_iter().map(|call| {
+        let keys = call.json()["RequestItems"]["jobs"]["Keys"].clone();
+        keys.as_array().unwrap().len()
+    });
+    assert_eq!(keys.collect::<BTreeSet<_>>(), [5, 100].into());
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_back_no_other() {
+    let endpoint = Endpoint::new(|call| {
+        let items = json!([
+            item(1, State::Created),
+            unreadable(2),
+            item(3, State::Failed)
+        ]);
+        Answer::json(&match call.name.as_str() {
+            "Scan" => json!({"Items": items, "LastEvaluatedKey": {"id": {"S": "3"}}}),
+            _ => json!({"Responses": {"jobs": items}}),
+        })
+    });
+    let jobs = jobs_at(&endpoint);
+    let found = jobs.get_many((1..=3).map(id).collect()).await.unwrap();
+    assert_eq!(
+        [1, 2, 3].map(|number| found[&id(number)].is_ok()),
+        [true, false, true]
+    );
+    let (page, next) = jobs.page(None).await.unwrap();
+    assert_eq!(
+        page.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, false, true]
+    );
+    assert!(matches!(&page[1], Err(StoreError::Unreadable { id, .. }) if id == "2"));
+    jobs.page(next).await.unwrap();
+    assert_eq!(
+        endpoint.calls()[2].json()["ExclusiveStartKey"]["id"]["S"],
+        "3"
+    );
+}
+
+#[tokio::test]
+async fn the_unfinished_jobs_are_those_of_all_pages() {
+    let endpoint = Endpoint::new(|call| {
+        Answer::json(&match &call.json()["ExclusiveStartKey"] {
+            Value::Null => {
+                json!({"Items": [{"id": {"S": "1"}}], "LastEvaluatedKey": {"id": {"S": "1"}}})
+            }
+            _ => json!({"Items": [{"id": {"S": "2"}}]}),
+        })
+    });
+    let found = jobs_at(&endpoint).unfinished().await.unwrap();
+    assert_eq!(found, [id(1), id(2)]);
+}
+
+fn disk_size(bytes: u64) -> Artifacts {
+    Artifacts {
+        bucket: BucketArtifacts {
+            disk_size: Some(bytes),
+            ..BucketArtifacts::default()
+        },
+        ..Artifacts::default()
+    }
+}
+
+#[tokio::test]
+async fn an_intent_keeps_the_time_of_the_first() {
+    let endpoint = Endpoint::new(|_| updated(&item(1, State::Uploading)));
+    let before = Timestamp::now();
+    jobs_at(&endpoint)
+        .intend(id(1), Intent::Import, &disk_size(7))
+        .await
+        .unwrap();
+    let (update, condition) = the_update(&endpoint);
+    let now = update
+        .strip_prefix(
+            "SET work.disk_size = 7, work.import_began = if_not_exists(work.import_began, ",
+        )
+        .and_then(|rest| rest.strip_suffix(')'));
+    let now = Timestamp::from_secs(now.unwrap().parse().unwrap());
+    assert!((before..=Timestamp::now()).contains(&now), "{update}");
+    assert_eq!(condition, OPEN);
+}
+
+#[tokio::test]
+async fn a_fact_is_recorded_over_an_earlier_one_or_only_once() {
+    let endpoint = Endpoint::new(|_| updated(&item(1, State::Uploading)));
+    jobs_at(&endpoint)
+        .record(id(1), &disk_size(7))
+        .await
+        .unwrap();
+    let recorded = ("SET work.disk_size = 7".to_owned(), OPEN.to_owned());
+    assert_eq!(the_update(&endpoint), recorded);
+
+    let endpoint = Endpoint::new(|_| updated(&item(1, State::Uploading)));
+    jobs_at(&endpoint)
+        .record_once(id(1), &disk_size(7))
+        .await
+        .unwrap();
+    let once = "SET work.disk_size = if_not_exists(work.disk_size, 7)";
+    assert_eq!(the_update(&endpoint), (once.to_owned(), OPEN.to_owned()));
+}
+
+#[tokio::test]
+async fn each_slice_has_its_own_field() {
+    let endpoint = Endpoint::new(|_| {
+        let mut record = dynamodb::record();
+        record["work"]["moved"] = json!({"0": 5, "3": 6});
+        updated(&dynamodb::item(&record))
+    });
+    let job = jobs_at(&endpoint)
+        .set_transferred(id(1), 3, 6)
+        .await
+        .unwrap();
+    assert_eq!(job.artifacts.transferred_bytes(), 11);
+    assert_eq!(the_update(&endpoint).0, "SET work.moved.3 = 6");
+}
+
+/// A report at 12 % of a job whose record has `progress`, answered like that.
+async fn report(
+    progress: Option<u8>,
+    answer: impl Fn(&Call) -> Answer + Send + 'static,
+) -> (Result<bool, StoreError>, (String, String)) {
+    let endpoint = Endpoint::new(answer);
+    let job = Job {
+        progress,
+        ..example()
+    };
+    let half = Progress::Receiving { bytes: 50, of: 100 };
+    let period = std::time::Duration::from_secs(30);
+    let reported = jobs_at(&endpoint).report(&job, half, period).await;
+    (reported, the_update(&endpoint))
+}
+
+#[tokio::test]
+async fn one_of_all_callers_reports_in_every_period() {
+    let (reported, (update, condition)) =
+        report(None, |_| updated(&item(1, State::Uploading))).await;
+    assert!(reported.unwrap());
+    let now: u64 = update
+        .strip_prefix("SET progress = 12, reported = ")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let then = now - 30_000;
+    assert_eq!(
+        condition,
+        format!("(attribute_not_exists(reported) OR reported <= {then}) AND {OPEN}")
+    );
+
+    let quicker = |call: &Call| condition_failed(call, Some(&item(1, State::Uploading)));
+    assert!(!report(None, quicker).await.0.unwrap());
+
+    let killed = |call: &Call| condition_failed(call, Some(&item(1, State::Failed)));
+    let reported = report(None, killed).await.0;
+    assert!(
+        matches!(reported, Err(StoreError::Superseded(_))),
+        "{reported:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_report_takes_no_progress_back() {
+    let (_, (update, _)) = report(Some(40), |_| updated(&item(1, State::Uploading))).await;
+    assert!(update.starts_with("SET progress = 40, "), "{update}");
+}
+
+#[tokio::test]
+async fn a_job_is_taken_off_the_unfinished_once_it_is_settled() {
+    for complete in [true, false] {
+        let endpoint = Endpoint::new(|_| updated(&item(1, State::Failed)));
+        let ended = Timestamp::from_secs(1000);
+        let job = Job {
+            state: State::Failed,
+            ended: Some(ended),
+            cleaned: Some(CleanUpNote {
+                at: ended + job::LATE_WRITERS,
+                complete,
+            }),
+            ..example()
+        };
+        jobs_at(&endpoint).set_cleaned(&job).await.unwrap();
+        let (update, condition) = the_update(&endpoint);
+        assert_eq!(update.contains("unfinished"), complete, "{update}");
+        assert_eq!(condition, r#"state IN ("succeeded", "failed")"#);
+    }
+}
