@@ -41,6 +41,9 @@ const ROOT: &str = "/dev/sda1";
 /// RegisterImage, `SriovNetSupport`). Other publishers of Linux images set it.
 const SRIOV: &str = "simple";
 
+/// EC2's code for a name that is taken.
+const DUPLICATE: &str = "InvalidAMIName.Duplicate";
+
 impl Ami<'_> {
     fn name(&self) -> String {
         self.session.job.request.ec2.ami_name.to_string()
@@ -121,19 +124,12 @@ impl Ami<'_> {
             .await
             .map_err(Failure::of("ec2:RegisterImage"));
         let id = match answer {
-            Err(failure) if failure.has_code("InvalidAMIName.Duplicate") => {
+            Err(failure) if failure.has_code(DUPLICATE) => {
                 match self.namesake().await? {
                     Some(image) if self.is_ours(&image) => image.image_id,
                     Some(image) => return Err(self.taken(image)),
                     // DescribeImages lags: it may be ours, of a call whose answer was lost.
-                    None => {
-                        let transient = true;
-                        return Err(Failure {
-                            transient,
-                            ..failure
-                        }
-                        .into());
-                    }
+                    None => return Err(failure.transient_on(&[DUPLICATE]).into()),
                 }
             }
             answer => answer?.image_id,

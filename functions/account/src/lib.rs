@@ -15,5 +15,5 @@ mod testing;
 pub use ami::{Ami, AmiError};
 pub use policy::Purpose;
 pub use removal::{Outcome, Removal};
-pub use session::{Session, SessionError};
+pub use session::{Accounts, Session, SessionError};
 pub use tags::JobTag;

@@ -4,28 +4,28 @@ use cloudupload::job::JobId;
 use image::slice::Slice;
 use serde::{Deserialize, Serialize};
 
-use crate::route::Parts;
+use crate::route::SliceTarget;
 
-/// A slice, and its place in what the route writes.
+/// A slice, and where the route writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlacedSlice {
+pub struct RouteSlice {
     #[serde(flatten)]
     pub slice: Slice,
     #[serde(flatten)]
-    pub parts: Parts,
+    pub target: SliceTarget,
 }
 
 /// The answer of `prepare`: the slices to transfer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PrepareOutput {
     pub job: JobId,
-    pub slices: Vec<PlacedSlice>,
+    pub slices: Vec<RouteSlice>,
 }
 
 /// The input of `transfer`: one of the slices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransferInput {
-    pub slice: PlacedSlice,
+    pub slice: RouteSlice,
 }
 
 #[cfg(test)]

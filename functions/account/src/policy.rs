@@ -21,19 +21,22 @@ pub enum Purpose {
     Poll,
     /// `register`: registers the AMI.
     Register,
-    /// `finish`: removes what has the job's tag.
-    Remove,
+    /// `finish`, after a success: removes the route's target.
+    RemoveTarget,
+    /// `finish`, after a failure: removes everything that has the job's tag.
+    RemoveAll,
 }
 
 impl Purpose {
     #[cfg(test)]
-    pub(crate) const ALL: [Purpose; 6] = [
+    pub(crate) const ALL: [Purpose; 7] = [
         Purpose::Open,
         Purpose::Write,
         Purpose::Seal,
         Purpose::Poll,
         Purpose::Register,
-        Purpose::Remove,
+        Purpose::RemoveTarget,
+        Purpose::RemoveAll,
     ];
 }
 
@@ -44,13 +47,13 @@ pub(crate) fn of(purpose: Purpose, target: &Ec2Target, tag: &JobTag) -> Value {
     let mut statements = route::permissions(purpose, &scope);
     statements.extend(match purpose {
         Purpose::Open => vec![scope.anything(&["ec2:DescribeImages"])],
-        Purpose::Write | Purpose::Seal => vec![],
+        Purpose::Write | Purpose::Seal | Purpose::RemoveTarget => vec![],
         Purpose::Poll => vec![scope.create_tags()],
         Purpose::Register => vec![
             scope.anything(&["ec2:DescribeImages", "ec2:RegisterImage"]),
             scope.create_tags(),
         ],
-        Purpose::Remove => vec![
+        Purpose::RemoveAll => vec![
             scope.anything(&["ec2:DescribeImages"]),
             scope.create_tags(),
             scope.tagged(&["ec2:DeregisterImage", "ec2:DeleteSnapshot"]),
@@ -133,12 +136,14 @@ mod tests {
     fn only_the_clean_up_removes() {
         for purpose in Purpose::ALL {
             let policy = policy(purpose).to_string();
-            for action in ["Delete", "Deregister", "Cancel", "Abort"] {
-                assert_eq!(
-                    policy.contains(action),
-                    purpose == Purpose::Remove,
-                    "{purpose:?}"
-                );
+            let removes = [Purpose::RemoveTarget, Purpose::RemoveAll].contains(&purpose);
+            for action in ["s3:DeleteObject", "s3:AbortMultipartUpload"] {
+                assert_eq!(policy.contains(action), removes, "{purpose:?}");
+            }
+            let removes_all = purpose == Purpose::RemoveAll;
+            for action in ["Delete", "Deregister", "Cancel"] {
+                let action = format!("ec2:{action}");
+                assert_eq!(policy.contains(&action), removes_all, "{purpose:?}");
             }
         }
     }

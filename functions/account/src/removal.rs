@@ -1,6 +1,6 @@
-//! What comes of removing the things that were made for a job. Every part is tried, whatever becomes of the others.
+//! Collects the results of removals. Every part is tried, whatever becomes of the others.
 
-use cloudupload::{aws::Failure, journal::JobLog, step::StepError};
+use cloudupload::{aws::Failure, error::is_transient, journal::JobLog};
 
 use crate::SessionError;
 
@@ -45,8 +45,7 @@ impl<'a> Removal<'a> {
     /// Takes down that nothing can be removed from the user's account.
     pub async fn note_no_session(&mut self, error: SessionError) {
         let line = format!("Could not look into your account for leftovers: {error}");
-        let transient = matches!(StepError::from(error), StepError::Transient(_));
-        self.fail(line, transient).await;
+        self.fail(line, is_transient(&error)).await;
     }
 
     async fn fail(&mut self, line: String, transient: bool) {

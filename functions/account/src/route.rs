@@ -1,4 +1,4 @@
-//! The ways of a disk into a snapshot in the user's account.
+//! The routes by which a disk becomes a snapshot in the user's account.
 //!
 //! A route is opened by `prepare`, gives `transfer` a writer for each slice, is sealed by `seal`, looked at by `poll`, and
 //! removed by `finish`, with what it wrote into its own part of the record ([`cloudupload::job::BucketArtifacts`]). Each
@@ -9,14 +9,19 @@ mod bucket;
 
 use std::time::Duration;
 
-use cloudupload::job::SnapshotId;
+use cloudupload::job::{Artifacts, SnapshotId};
 
 pub(crate) use bucket::permissions;
-pub use bucket::{Bucket, BucketError, Parts, SliceWriter, WriteError};
+pub use bucket::{BucketError, BucketRoute, Parts as SliceTarget, SliceWriter, WriteError};
 
-/// How a snapshot on its way stands.
+/// Whether any route has begun to make something in the user's account for the job.
+pub fn has_begun(artifacts: &Artifacts) -> bool {
+    bucket::has_begun(artifacts)
+}
+
+/// The state of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum SnapshotStatus {
     /// Look again after `wait` seconds.
     Working {
         /// Percent of the way from the sealed target to the snapshot, if there is news of it.

@@ -6,11 +6,19 @@ mod tests;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::config::{Credentials, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;
-use cloudupload::{aws::Failure, job::Job};
+use cloudupload::{
+    aws::Failure,
+    environment::Environment,
+    job::Job,
+    journal::JobLog,
+    settings::{SettingError, setting},
+    store::Jobs,
+};
 
 use crate::{
     ami::Ami,
     policy::{self, Purpose},
+    route::BucketRoute,
     tags::JobTag,
 };
 
@@ -42,6 +50,39 @@ const SECONDS: i32 = 1800;
 /// The session's name, as OBS's uploader gave it: users have it in their trust policies and CloudTrail queries.
 const NAME: &str = "obs";
 
+/// The way into the accounts of users.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    pub config: SdkConfig,
+    /// The unique part of the CloudFormation stack's id.
+    pub deployment: String,
+}
+
+impl Accounts {
+    pub fn from_env(environment: &Environment) -> Result<Self, SettingError> {
+        Ok(Self {
+            config: environment.config.clone(),
+            deployment: setting("DEPLOYMENT")?,
+        })
+    }
+
+    /// A session in the account that the job's target names. It may do no more than the purpose needs for this job,
+    /// whatever the role allows.
+    pub async fn session<'a>(
+        &self,
+        job: &'a Job,
+        purpose: Purpose,
+    ) -> Result<Session<'a>, SessionError> {
+        Session::assume(
+            &self.config,
+            job,
+            JobTag::new(&self.deployment, job.id),
+            purpose,
+        )
+        .await
+    }
+}
+
 /// A session in the user's account, in the target's region, for one purpose.
 #[derive(Clone, Debug)]
 pub struct Session<'a> {
@@ -52,16 +93,13 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Assumes the role of the job's target. The session may do no more than the purpose needs for this job, whatever the
-    /// role allows.
-    pub async fn assume(
+    async fn assume(
         config: &SdkConfig,
         job: &'a Job,
-        deployment: &str,
+        tag: JobTag,
         purpose: Purpose,
     ) -> Result<Self, SessionError> {
         let target = &job.request.ec2;
-        let tag = JobTag::new(deployment, job.id);
         let role = target.role.to_string();
         let answer = aws_sdk_sts::Client::new(config)
             .assume_role()
@@ -87,7 +125,7 @@ impl<'a> Session<'a> {
                     _ => failure.into(),
                 }
             })?;
-        // The newer of the two says how full the token is, the older one how full the policy: both end at 100.
+        // `packed_policy_size` is the policy's share of its limit, `session_token_utilization` the token's; both in percent.
         #[expect(deprecated, reason = "STS reports the policy's own share nowhere else")]
         let packed_policy_percent = answer.packed_policy_size;
         tracing::info!(
@@ -123,6 +161,11 @@ impl<'a> Session<'a> {
     /// The job that the session is for.
     pub fn job(&self) -> &Job {
         self.job
+    }
+
+    /// The job's route.
+    pub fn route(&'a self, jobs: &'a Jobs, log: JobLog) -> BucketRoute<'a> {
+        BucketRoute::new(self, jobs, log)
     }
 
     /// The job's AMI.

@@ -18,7 +18,7 @@ pub(crate) fn job() -> Job {
 
 /// A session that nobody had to assume.
 pub(crate) fn session_at<'a>(endpoint: &Endpoint, job: &'a Job) -> Session<'a> {
-    retry::skip_pauses();
+    retry::testing::skip_pauses();
     let config = endpoint.config();
     Session {
         job,

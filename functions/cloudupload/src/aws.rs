@@ -136,14 +136,14 @@ pub struct Failure {
 
 /// What AWS answers with when another call on the same thing is in the way (API reference of DynamoDB, TransactWriteItems;
 /// of S3, "Error responses"). A transaction that was cancelled for a condition is told apart before.
-const CONFLICTS: &[&str] = &[
+const CONFLICT_CODES: &[&str] = &[
     "OperationAborted",
     "TransactionCanceledException",
     "TransactionConflictException",
 ];
 
 /// S3's code for trouble of its own, which may come with status 200 (API reference, CompleteMultipartUpload).
-const TROUBLE: &[&str] = &["InternalError"];
+const TROUBLE_CODES: &[&str] = &["InternalError"];
 
 impl Failure {
     /// For `map_err` behind the call named.
@@ -222,7 +222,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
                 // No refusal, but an answer that cannot be read.
                 || (status.is_success() && error.code().is_none())
                 || error.code().is_some_and(|code| {
-                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, CONFLICTS, TROUBLE]
+                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, CONFLICT_CODES, TROUBLE_CODES]
                         .iter()
                         .any(|codes| codes.contains(&code))
                 })

@@ -23,8 +23,8 @@ pub struct Dispatcher {
 /// The time within which a job begins to use its slot. After it, the job is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(3);
 
-/// The pauses of a dispatcher that another one got ahead of. There is always another attempt: each lost one means that a
-/// slot was handed out.
+/// The pauses of a dispatcher after a lost race or a stale waiter. There is always another attempt: each lost one means that
+/// another dispatcher got ahead.
 const LOST_RACES: RetryBudget = RetryBudget {
     attempts: u32::MAX,
     first: Duration::from_millis(50),

@@ -6,32 +6,32 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lambda_runtime::{LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field};
 
-use crate::{
-    aws::CallBudget, environment::Environment, job::JobId, settings::SettingError, step::StepError,
-};
+use crate::{aws::CallBudget, environment::Environment, error::StepError, job::JobId};
 
 /// An event that a function is invoked with.
 pub trait Event: DeserializeOwned {
     /// The job that it is about, if it names one.
     fn job(&self) -> Option<JobId>;
 
-    /// How many times the workflow has retried the state that sends it.
-    fn retries(&self) -> u32;
+    /// The number of times that the workflow has retried the state that sends it.
+    fn retries(&self) -> u32 {
+        0
+    }
 }
 
 /// A Lambda function.
 pub trait Function: Sized {
-    /// As the crate and the binary are called.
+    /// Name of the crate and of the binary.
     const NAME: &'static str;
     type Event: Event;
     type Answer: Serialize;
 
-    fn from_env(environment: Environment) -> Result<Self, StartError>;
+    fn from_env(environment: Environment) -> Result<Self, Error>;
 
     /// Handles one event. Lambda ends the process at `deadline`.
     fn handle(
@@ -41,17 +41,8 @@ pub trait Function: Sized {
     ) -> impl Future<Output = Result<Self::Answer, StepError>>;
 }
 
-/// Why a function cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("{0}")]
-    Setting(#[from] SettingError),
-    #[error("{0}")]
-    Obs(#[from] crate::obs::BadObsUrl),
-}
-
 /// Serves a function: every event goes to it, until Lambda ends the process.
-pub async fn serve<F: Function>() -> Result<(), lambda_runtime::Error> {
+pub async fn serve<F: Function>() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let function = F::from_env(Environment::from_env(CallBudget::Step).await?)?;
     let function = &function;
@@ -66,15 +57,10 @@ pub async fn serve<F: Function>() -> Result<(), lambda_runtime::Error> {
 }
 
 fn span_of(name: &'static str, event: &impl Event) -> Span {
-    let (job, retries) = (event.job(), event.retries());
-    let span = tracing::info_span!(
+    tracing::info_span!(
         "step",
         step = name,
-        job = tracing::field::Empty,
-        r#try = retries
-    );
-    if let Some(job) = job {
-        span.record("job", tracing::field::display(job));
-    }
-    span
+        job = event.job().map(field::display),
+        r#try = event.retries(),
+    )
 }

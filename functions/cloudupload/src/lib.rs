@@ -2,13 +2,14 @@
 //!
 //! Pure rooms on the ground (no AWS, no network): `job`, `names`, `target`. One room for each outside thing stands on them:
 //! `store` (DynamoDB), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
-//! `dispatch` hands out slots, `messages` has what workflow and steps say to each other, and `step` and `function` have the
-//! one shape of both.
+//! `error` says how steps fail, `messages` has what workflow and steps say to each other, `dispatch` hands out slots, and
+//! `function` and `step` have the one shape of both.
 
 pub mod aws;
 pub mod clock;
 pub mod dispatch;
 pub mod environment;
+pub mod error;
 pub mod function;
 pub mod job;
 pub mod journal;

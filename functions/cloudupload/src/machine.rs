@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::{
     aws::{self, Failure},
     clock::Timestamp,
+    error::StepError,
     job::{JobId, TaskToken},
     messages::{Caught, FinishInput, JobMessage, StepEvent},
-    step::StepError,
 };
 
 /// The state machine that uploads images.

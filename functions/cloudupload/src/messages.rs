@@ -4,30 +4,24 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    function::Event,
+    error::StepError,
     job::{JobId, State, TaskToken},
-    step::StepError,
 };
 
 /// What every step is given: the job, and what that step needs besides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepEvent<Input> {
     pub job: JobId,
-    /// How many times the workflow has retried this state. Executions that the release before has started do not tell.
-    #[serde(default, rename = "try")]
+    /// The number of times that the workflow has retried this state. Executions started by the previous release do not
+    /// send it.
+    #[serde(default, rename = "try", skip_serializing_if = "is_zero")]
     pub retries: u32,
     #[serde(flatten)]
     pub input: Input,
 }
 
-impl<Input: serde::de::DeserializeOwned> Event for StepEvent<Input> {
-    fn job(&self) -> Option<JobId> {
-        Some(self.job)
-    }
-
-    fn retries(&self) -> u32 {
-        self.retries
-    }
+fn is_zero(retries: &u32) -> bool {
+    *retries == 0
 }
 
 /// The input of a step that needs nothing but the job.

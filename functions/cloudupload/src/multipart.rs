@@ -175,8 +175,9 @@ impl Upload {
     }
 
     /// Makes an object of `expected` bytes of the parts, which have to be numbered from 1 without a gap: with checksums, S3
-    /// completes no other upload (S3 user guide, "Checking object integrity"). Idempotent: a step may run twice.
-    pub async fn complete(&self, expected: u64) -> Result<Object, MultipartError> {
+    /// completes no other upload (S3 user guide, "Checking object integrity"). Gives its ETag. Idempotent: a step may run
+    /// twice.
+    pub async fn complete(&self, expected: u64) -> Result<String, MultipartError> {
         let Some(parts) = aws::ok_on_codes(&[GONE], self.parts().await)? else {
             return self.completed(expected).await;
         };
@@ -222,13 +223,10 @@ impl Upload {
             // Our own call, of which the first answer was lost.
             return self.completed(expected).await;
         };
-        Ok(Object {
-            size,
-            etag: answer.e_tag.unwrap_or_default(),
-        })
+        Ok(answer.e_tag.unwrap_or_default())
     }
 
-    async fn completed(&self, expected: u64) -> Result<Object, MultipartError> {
+    async fn completed(&self, expected: u64) -> Result<String, MultipartError> {
         let head = self
             .to
             .s3
@@ -244,10 +242,7 @@ impl Upload {
             .and_then(|size| u64::try_from(size).ok())
             .unwrap_or_default();
         self.check(size, expected)?;
-        Ok(Object {
-            size,
-            etag: head.e_tag.unwrap_or_default(),
-        })
+        Ok(head.e_tag.unwrap_or_default())
     }
 
     fn check(&self, found: u64, expected: u64) -> Result<(), MultipartError> {
@@ -260,13 +255,6 @@ impl Upload {
             expected,
         })
     }
-}
-
-/// A complete object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    pub size: u64,
-    pub etag: String,
 }
 
 /// Writes the parts of an upload, in any order of their numbers.

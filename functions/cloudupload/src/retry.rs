@@ -1,6 +1,6 @@
 //! Trying again: how many times, and how long to wait in between.
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -9,9 +9,9 @@ use tokio::time::sleep;
 pub struct RetryBudget {
     /// Attempts in a row, the first one included.
     pub attempts: u32,
-    /// The longest pause after the first attempt. It doubles with every further one,
+    /// Upper bound of the first pause. It doubles after each attempt.
     pub first: Duration,
-    /// up to this.
+    /// Upper bound of all pauses.
     pub longest: Duration,
 }
 
@@ -72,18 +72,30 @@ impl Attempts {
 
 /// Waits between two attempts.
 pub async fn pause(time: Duration) {
-    if !SKIPS_PAUSES.get() {
-        sleep(time).await;
+    #[cfg(any(test, feature = "testing"))]
+    if testing::skips_pauses() {
+        return;
     }
+    sleep(time).await;
 }
 
-thread_local! {
-    static SKIPS_PAUSES: Cell<bool> = const { Cell::new(false) };
-}
+/// For tests of what is tried many times.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
+    use std::cell::Cell;
 
-/// Skips all pauses on this thread from now on: tests of what is tried many times call it, in every crate.
-pub fn skip_pauses() {
-    SKIPS_PAUSES.set(true);
+    thread_local! {
+        static SKIPS_PAUSES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Skips all pauses on this thread from now on.
+    pub fn skip_pauses() {
+        SKIPS_PAUSES.set(true);
+    }
+
+    pub(super) fn skips_pauses() -> bool {
+        SKIPS_PAUSES.get()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What was made for a job and is not its AMI is removed: all that the record says was begun, and nothing is asked about
-//! what was not. Every part is tried, whatever becomes of the others, and may be tried again; what could not be removed is
+//! Removes everything that was made for a job, except its AMI: what the record says was begun, without a request about what
+//! was not. Every part is tried, whatever becomes of the others, and may be tried again; what could not be removed is
 //! told in the job's log.
 //!
 //! What others are made of goes first, so that a step that was given up and still runs finds nothing to make anything of:
@@ -8,16 +8,14 @@
 #[cfg(test)]
 mod tests;
 
-use account::{Outcome, Purpose, Removal, Session, route::Bucket};
-use aws_config::SdkConfig;
+use account::{Accounts, Outcome, Purpose, Removal, Session, route};
 use cloudupload::{job::Job, journal::JobLog, staging::Staging, store::Jobs};
 use tokio::time::{Instant, timeout_at};
 
 pub struct CleanUp {
-    pub config: SdkConfig,
+    pub accounts: Accounts,
     pub jobs: Jobs,
     pub staging: Staging,
-    pub deployment: String,
 }
 
 /// What is to stay.
@@ -47,11 +45,14 @@ impl CleanUp {
             let removed = self.staging.file(job.staged_key()).remove().await;
             removal.note("the staged file", removed).await;
         }
-        if job.artifacts.bucket.disk_began.is_none() {
+        if !route::has_begun(&job.artifacts) {
             return;
         }
-        let session = Session::assume(&self.config, job, &self.deployment, Purpose::Remove);
-        match session.await {
+        let purpose = match keep {
+            Keep::Ami => Purpose::RemoveTarget,
+            Keep::Nothing => Purpose::RemoveAll,
+        };
+        match self.accounts.session(job, purpose).await {
             Ok(session) => self.remove_from(&session, keep, log, removal).await,
             Err(error) => removal.note_no_session(error).await,
         }
@@ -64,15 +65,12 @@ impl CleanUp {
         log: &JobLog,
         removal: &mut Removal<'_>,
     ) {
-        let route = Bucket::new(session, &self.jobs, log.clone());
-        route.remove_disk(removal).await;
+        let route = session.route(&self.jobs, log.clone());
         if keep == Keep::Ami {
-            return;
+            return route.remove_target(removal).await;
         }
-        let mut snapshots = route.end_imports(removal).await;
-        let artifacts = &session.job().artifacts;
-        snapshots.extend(artifacts.snapshot.clone());
-        if artifacts.register_began.is_some() {
+        let snapshots = route.remove(removal).await;
+        if session.job().artifacts.register_began.is_some() {
             removal.note("the AMI", session.ami().remove().await).await;
         }
         for snapshot in snapshots {

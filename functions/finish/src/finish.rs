@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use account::Outcome;
+use account::{Accounts, Outcome};
 use cloudupload::{
     clock::Timestamp,
     dispatch::Dispatcher,
     environment::Environment,
-    function::{Function, StartError},
+    error::StepError,
+    function::Function,
     job::{AmiId, CleanUpNote, Job, JobId, State},
     journal::JobLog,
     messages::{Caught, FinishInput, FinishOutput, StepEvent},
-    settings::setting,
-    step::StepError,
     store::{Jobs, StoreError},
 };
 use tokio::time::Instant;
@@ -36,13 +35,12 @@ impl Function for Finish {
     type Event = StepEvent<FinishInput>;
     type Answer = FinishOutput;
 
-    fn from_env(environment: Environment) -> Result<Self, StartError> {
+    fn from_env(environment: Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             clean_up: CleanUp {
-                config: environment.config.clone(),
+                accounts: Accounts::from_env(&environment)?,
                 jobs: environment.jobs.clone(),
                 staging: environment.staging()?,
-                deployment: setting("DEPLOYMENT")?,
             },
             dispatcher: Dispatcher::from_env(&environment)?,
             environment,

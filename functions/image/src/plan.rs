@@ -16,7 +16,7 @@ const AIM_SLICE: u64 = 512 * MIB;
 /// Bytes of the image in a slice, at least, if there are several: less is not worth a function of its own.
 pub const MIN_SLICE: u64 = 64 * MIB;
 /// Slices at most: they are listed in the workflow's input, which may have 256 KiB.
-const MAX_SLICES: u64 = 32;
+pub const MAX_SLICES: u64 = 32;
 /// Slices that the workflow carries at a time: `MaxConcurrency` in `infra/upload.asl.json`.
 pub const SIDE_BY_SIDE: u64 = 8;
 

@@ -1,20 +1,16 @@
 //! One look at the snapshot on its way.
 
-use account::{
-    Purpose, Session,
-    route::{self, Bucket},
-};
+use account::{Accounts, Purpose, route::SnapshotStatus};
 use cloudupload::{
     environment::Environment,
-    function::StartError,
+    error::StepError,
     job::Progress,
     messages::{JobAlone, PollOutput},
-    settings::setting,
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
 };
 
 pub struct Poll {
-    deployment: String,
+    accounts: Accounts,
 }
 
 impl Step for Poll {
@@ -22,20 +18,20 @@ impl Step for Poll {
     type Input = JobAlone;
     type Output = PollOutput;
 
-    fn from_env(_: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
-            deployment: setting("DEPLOYMENT")?,
+            accounts: Accounts::from_env(environment)?,
         })
     }
 
     async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<PollOutput, StepError> {
-        let Environment { config, jobs, .. } = invocation.environment;
+        let jobs = &invocation.environment.jobs;
         let job = &invocation.job;
-        let session = Session::assume(config, job, &self.deployment, Purpose::Poll).await?;
-        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let session = self.accounts.session(job, Purpose::Poll).await?;
+        let route = session.route(jobs, invocation.environment.log(job.id));
         let (done, wait, line) = match route.poll().await? {
-            route::Progress::Ready(snapshot) => (true, 0, format!("Created snapshot: {snapshot}")),
-            route::Progress::Working {
+            SnapshotStatus::Ready(snapshot) => (true, 0, format!("Created snapshot: {snapshot}")),
+            SnapshotStatus::Working {
                 percent,
                 line,
                 wait,

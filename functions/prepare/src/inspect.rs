@@ -79,3 +79,23 @@ async fn xz_layout(
         Tail::Serial => Ok(Layout::Serial),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use cloudupload::error::is_transient;
+
+    use super::*;
+
+    #[test]
+    fn a_read_that_broke_is_worth_another_try_and_a_damaged_file_is_not() {
+        let failure = || Failure::unexpected("s3:GetObject", "the connection broke");
+        let staged = DecodeError::Staged(io::Error::other(failure()));
+        assert!(is_transient(&InspectError::from(staged)));
+        assert!(is_transient(&InspectError::from(failure())));
+        assert!(!is_transient(&InspectError::from(XzError::CutOff {
+            len: 7
+        })));
+    }
+}

@@ -2,27 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use account::{Purpose, Session, messages::PrepareOutput, route::Bucket};
+use account::{Accounts, Purpose, messages::PrepareOutput};
 use cloudupload::{
     environment::Environment,
-    function::StartError,
+    error::StepError,
     job::{Artifacts, DiskFacts, Job, JobId},
     messages::JobAlone,
     names::Arch,
     settings::setting,
     staging::{StagedFile, Staging},
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
     store::Slots,
     target::BootMode,
 };
 use image::partition::Table;
 
-use crate::inspect::inspect;
+use crate::inspect::{Findings, inspect};
 
 pub struct Prepare {
     slots: Slots,
     staging: Staging,
-    deployment: String,
+    accounts: Accounts,
 }
 
 impl Step for Prepare {
@@ -30,11 +30,11 @@ impl Step for Prepare {
     type Input = JobAlone;
     type Output = PrepareOutput;
 
-    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             slots: Slots::new(environment.jobs.clone(), setting("SLOTS_TABLE")?),
             staging: environment.staging()?,
-            deployment: setting("DEPLOYMENT")?,
+            accounts: Accounts::from_env(environment)?,
         })
     }
 
@@ -43,13 +43,12 @@ impl Step for Prepare {
     }
 
     async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<PrepareOutput, StepError> {
-        let Environment { config, jobs, .. } = invocation.environment;
         let job = &invocation.job;
         let request = &job.request;
         invocation
             .log(format!("Start uploading image {}.", request.filename))
             .await;
-        let session = Session::assume(config, job, &self.deployment, Purpose::Open).await?;
+        let session = self.accounts.session(job, Purpose::Open).await?;
         invocation.log("Successfully authenticated.").await;
         if let Some(subnet) = &request.ec2.vpc_subnet_id {
             let line = format!("{subnet} is not used: no helper instance is started.");
@@ -59,8 +58,11 @@ impl Step for Prepare {
 
         let file = StagedFile::of(job)?;
         let name = request.filename.as_str();
-        let found = inspect(&self.staging, &file, name, request.size).await?;
-        let (compression, table, slices) = (found.compression, found.table, found.slices);
+        let Findings {
+            compression,
+            table,
+            slices,
+        } = inspect(&self.staging, &file, name, request.size).await?;
         invocation
             .log(format!(
                 "{compression} data in {} slices; {table}",
@@ -75,7 +77,8 @@ impl Step for Prepare {
             transferred: Some(BTreeMap::new()),
             ..Artifacts::default()
         };
-        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let jobs = &invocation.environment.jobs;
+        let route = session.route(jobs, invocation.environment.log(job.id));
         let slices = route.open(slices, found).await?;
         Ok(PrepareOutput {
             job: job.id,
@@ -84,8 +87,8 @@ impl Step for Prepare {
     }
 }
 
-/// How a machine boots from the disk. EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes"). Of an x86_64 disk with
-/// neither an EFI system partition nor boot code, nothing better is known than EC2's own default.
+/// How a machine boots from the disk. EC2 boots arm64 by UEFI only (EC2 user guide, "Boot modes"). An x86_64 disk with
+/// neither an EFI system partition nor boot code gets EC2's default.
 fn boot_mode(arch: Arch, table: &Table) -> BootMode {
     match (arch, table.efi_system, table.boot_code) {
         (Arch::Aarch64, ..) => BootMode::Uefi,

@@ -9,14 +9,14 @@ use cloudupload::{
     aws::Failure,
     clock::Timestamp,
     environment::Environment,
-    function::StartError,
+    error::StepError,
     job::{Artifacts, Intent, Job, JobId, Progress, Staged, State},
     messages::{JobAlone, ReceiveOutput},
     obs::{Download, Obs, ObsError},
     retry::{self, RetryBudget},
     settings::setting,
     staging::Staging,
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
     store::StoreError,
 };
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ impl Step for Receive {
     type Input = JobAlone;
     type Output = ReceiveOutput;
 
-    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             staging: environment.staging()?,
             obs: Obs::new(&setting("OBS_URL")?)?,
@@ -215,8 +215,7 @@ impl Receive {
             ))
             .await;
         let jobs = &invocation.environment.jobs;
-        jobs.intend(job.id, Intent::Staging, &Artifacts::default())
-            .await?;
+        jobs.intend(job.id, Intent::Staging).await?;
         let upload = file.begin().await?;
         let mut intake = Intake::new(upload, job.request.size);
         checkpoint(invocation, &mut intake).await?;
@@ -313,18 +312,15 @@ impl Receive {
         // Recorded before the upload is completed: after that, there is nothing left that could be hashed.
         checkpoint(invocation, &mut intake).await?;
         let (upload, sha256) = intake.finish();
-        let object = upload.complete(job.request.size).await?;
+        let etag = upload.complete(job.request.size).await?;
         invocation
             .log(format!(
                 "Received {} bytes of {}, SHA-256 {sha256}",
-                object.size, job.request.filename
+                job.request.size, job.request.filename
             ))
             .await;
         let update = Artifacts {
-            staged: Some(Staged {
-                etag: object.etag,
-                sha256,
-            }),
+            staged: Some(Staged { etag, sha256 }),
             ..Artifacts::default()
         };
         jobs.record(job.id, &update).await?;

@@ -1,17 +1,16 @@
 //! Registers the AMI.
 
-use account::{Purpose, Session};
+use account::{Accounts, Purpose};
 use cloudupload::{
     environment::Environment,
-    function::StartError,
+    error::StepError,
     job::{Artifacts, Intent, Unrecorded},
     messages::{JobAlone, JobMessage},
-    settings::setting,
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
 };
 
 pub struct Register {
-    deployment: String,
+    accounts: Accounts,
 }
 
 impl Step for Register {
@@ -19,22 +18,21 @@ impl Step for Register {
     type Input = JobAlone;
     type Output = JobMessage;
 
-    fn from_env(_: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
-            deployment: setting("DEPLOYMENT")?,
+            accounts: Accounts::from_env(environment)?,
         })
     }
 
     async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<JobMessage, StepError> {
-        let Environment { config, jobs, .. } = invocation.environment;
+        let jobs = &invocation.environment.jobs;
         let job = &invocation.job;
         let (Some(snapshot), Some(disk)) = (&job.artifacts.snapshot, &job.artifacts.disk_facts)
         else {
             return Err(Unrecorded("snapshot").into());
         };
-        let session = Session::assume(config, job, &self.deployment, Purpose::Register).await?;
-        let found = Artifacts::default();
-        jobs.intend(job.id, Intent::Register, &found).await?;
+        let session = self.accounts.session(job, Purpose::Register).await?;
+        jobs.intend(job.id, Intent::Register).await?;
         let ami = session.ami().register(snapshot, disk.boot).await?;
         let update = Artifacts {
             ami: Some(ami),

@@ -1,19 +1,15 @@
 //! Seals the target of the job's route.
 
-use account::{
-    Purpose, Session,
-    route::{Bucket, FIRST_WAIT},
-};
+use account::{Accounts, Purpose, route::FIRST_WAIT};
 use cloudupload::{
     environment::Environment,
-    function::StartError,
+    error::StepError,
     messages::{PollOutput, SealInput},
-    settings::setting,
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
 };
 
 pub struct Seal {
-    deployment: String,
+    accounts: Accounts,
 }
 
 impl Step for Seal {
@@ -21,17 +17,17 @@ impl Step for Seal {
     type Input = SealInput;
     type Output = PollOutput;
 
-    fn from_env(_: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
-            deployment: setting("DEPLOYMENT")?,
+            accounts: Accounts::from_env(environment)?,
         })
     }
 
     async fn run(&self, invocation: &Invocation<'_, SealInput>) -> Result<PollOutput, StepError> {
-        let Environment { config, jobs, .. } = invocation.environment;
+        let jobs = &invocation.environment.jobs;
         let job = &invocation.job;
-        let session = Session::assume(config, job, &self.deployment, Purpose::Seal).await?;
-        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
+        let session = self.accounts.session(job, Purpose::Seal).await?;
+        let route = session.route(jobs, invocation.environment.log(job.id));
         let slices = &invocation.input.slices;
         let bytes = slices.iter().map(|slice| slice.bytes).sum();
         let line = route.seal(bytes).await?;

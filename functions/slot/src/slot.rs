@@ -4,9 +4,9 @@ use cloudupload::{
     clock::Timestamp,
     dispatch::Dispatcher,
     environment::Environment,
-    function::StartError,
+    error::StepError,
     messages::{JobMessage, SlotInput},
-    step::{Invocation, Step, StepError},
+    step::{Invocation, Step},
     store::{Holder, Queued, Waiter},
 };
 
@@ -19,7 +19,7 @@ impl Step for Slot {
     type Input = SlotInput;
     type Output = JobMessage;
 
-    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             dispatcher: Dispatcher::from_env(environment)?,
         })

@@ -6,11 +6,11 @@ use cloudupload::{
     clock::Timestamp,
     dispatch::Dispatcher,
     environment::Environment,
-    function::{self, Function, StartError},
+    error::StepError,
+    function::{Event, Function},
     job::{Job, JobId},
     machine::{Execution, UploadMachine},
     settings::setting,
-    step::StepError,
     store::{Holder, Jobs, StoreError},
 };
 use lambda_runtime::tracing;
@@ -28,7 +28,7 @@ pub struct Sweep {
 /// What EventBridge sends: on the schedule, or of an execution that ended (Step Functions developer guide, "Automating
 /// Step Functions event delivery with EventBridge").
 #[derive(Debug, Deserialize)]
-pub struct Event {
+pub struct SweepEvent {
     detail: Detail,
 }
 
@@ -38,13 +38,9 @@ struct Detail {
     name: Option<String>,
 }
 
-impl function::Event for Event {
+impl Event for SweepEvent {
     fn job(&self) -> Option<JobId> {
         JobId::of_execution(self.detail.name.as_deref()?)
-    }
-
-    fn retries(&self) -> u32 {
-        0
     }
 }
 
@@ -59,10 +55,10 @@ pub struct Swept {
 
 impl Function for Sweep {
     const NAME: &str = "sweep";
-    type Event = Event;
+    type Event = SweepEvent;
     type Answer = Swept;
 
-    fn from_env(environment: Environment) -> Result<Self, StartError> {
+    fn from_env(environment: Environment) -> Result<Self, lambda_runtime::Error> {
         let states = aws_sdk_sfn::Client::new(&environment.config);
         Ok(Self {
             machine: UploadMachine::new(states, setting("UPLOAD_MACHINE_ARN")?),
@@ -71,7 +67,7 @@ impl Function for Sweep {
         })
     }
 
-    async fn handle(&self, event: Event, _: Instant) -> Result<Swept, StepError> {
+    async fn handle(&self, event: SweepEvent, _: Instant) -> Result<Swept, StepError> {
         let mut swept = Swept::default();
         match event.detail.name {
             Some(name) => {
@@ -138,7 +134,7 @@ impl Sweep {
                 trouble = trouble.and(self.release(id, swept).await);
             }
         }
-        // Whoever comes to an empty queue hands out a slot himself.
+        // An empty queue needs no dispatcher: the next job to come runs one itself.
         if !queued.is_empty() {
             self.dispatcher.run().await?;
         }
@@ -211,10 +207,10 @@ mod tests {
 
     #[test]
     fn an_event_names_an_execution_or_none() {
-        let event: Event =
+        let event: SweepEvent =
             serde_json::from_str(include_str!("../../../events/sweep.json")).unwrap();
         assert_eq!(event.detail.name.as_deref(), Some("job-17"));
-        let event: Event =
+        let event: SweepEvent =
             serde_json::from_str(r#"{"detail-type": "Scheduled Event", "detail": {}}"#).unwrap();
         assert_eq!(event.detail.name, None);
     }

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use account::{Purpose, Session, messages::TransferInput, route::Bucket};
+use account::{Accounts, Purpose, messages::TransferInput};
 use cloudupload::{
     environment::Environment,
-    function::StartError,
+    error::StepError,
     job::Progress,
     messages::TransferOutput,
-    settings::setting,
     staging::{StagedFile, Staging},
-    step::{Invocation, REPORT_PERIOD, Step, StepError},
+    step::{Invocation, REPORT_PERIOD, Step},
 };
 use image::{
     decode::Decoder,
@@ -24,7 +23,7 @@ const RESERVE: Duration = Duration::from_secs(30);
 
 pub struct Transfer {
     staging: Staging,
-    deployment: String,
+    accounts: Accounts,
 }
 
 impl Step for Transfer {
@@ -32,10 +31,10 @@ impl Step for Transfer {
     type Input = TransferInput;
     type Output = TransferOutput;
 
-    fn from_env(environment: &Environment) -> Result<Self, StartError> {
+    fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             staging: environment.staging()?,
-            deployment: setting("DEPLOYMENT")?,
+            accounts: Accounts::from_env(environment)?,
         })
     }
 
@@ -62,7 +61,7 @@ impl Step for Transfer {
         let (bytes, of) = (job.artifacts.transferred_bytes(), job.request.size);
         let reading = meter.read(bytes, of);
         let progress = Progress::Transferring { bytes, of };
-        if jobs.report(&job, progress, REPORT_PERIOD).await? {
+        if jobs.claim_report(&job, progress, REPORT_PERIOD).await? {
             invocation.log(format!("Transferred {reading}")).await;
         }
         Ok(())
@@ -72,23 +71,23 @@ impl Step for Transfer {
 impl Transfer {
     async fn transfer(&self, invocation: &Invocation<'_, TransferInput>) -> Result<u64, StepError> {
         let (job, meter) = (&invocation.job, &invocation.meter);
-        let placed = &invocation.input.slice;
-        let Environment { config, jobs, .. } = invocation.environment;
+        let input = &invocation.input.slice;
+        let jobs = &invocation.environment.jobs;
         let file = StagedFile::of(job)?;
-        let staged = placed.slice.staged.clone();
+        let staged = input.slice.staged.clone();
         let stream = self.staging.stream(file.clone(), staged, meter);
-        let decoder = match &placed.slice.coding {
+        let decoder = match &input.slice.coding {
             Coding::Whole(compression) => Decoder::whole(*compression, stream),
             Coding::XzRun(run) => {
                 let records = self.staging.read(&file, run.records.clone()).await?;
                 Decoder::run(run.frame(&records)?, stream)
             }
         };
-        let mut slice = SliceReader::new(&placed.slice, decoder);
+        let mut slice = SliceReader::new(&input.slice, decoder);
 
-        let session = Session::assume(config, job, &self.deployment, Purpose::Write).await?;
-        let route = Bucket::new(&session, jobs, invocation.environment.log(job.id));
-        let writer = route.writer(placed.parts, &meter.retries)?;
+        let session = self.accounts.session(job, Purpose::Write).await?;
+        let route = session.route(jobs, invocation.environment.log(job.id));
+        let writer = route.writer(input.target, &meter.retries)?;
         let bytes = writer.write(&mut slice).await?;
         if slice.disk().is_some_and(|disk| disk.vhd) {
             let line = "The image is a fixed VHD: its footer stays behind";

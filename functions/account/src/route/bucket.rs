@@ -4,13 +4,14 @@
 mod import;
 mod parts;
 mod permissions;
-mod place;
 #[cfg(test)]
 mod tests;
+mod user_bucket;
 mod writer;
 
 use std::{collections::BTreeSet, time::Duration};
 
+use aws_sdk_s3::Client;
 use cloudupload::{
     aws::{self, Failure},
     clock::Timestamp,
@@ -26,18 +27,26 @@ use image::slice::Slice;
 pub(crate) use self::permissions::permissions;
 use self::{
     import::{Import, Status},
-    place::Place,
+    user_bucket::UserBucket,
 };
 pub use self::{
     parts::{Parts, TooLarge},
-    place::PlaceError,
+    user_bucket::UserBucketError,
     writer::{SliceWriter, WriteError},
 };
-use super::{Progress, wait_after};
-use crate::{Session, messages::PlacedSlice, removal::Removal, snapshot, tags::JobTag};
+use super::{SnapshotStatus, wait_after};
+use crate::{Session, messages::RouteSlice, removal::Removal, snapshot, tags::JobTag};
 
 /// The role under which VM Import reads the bucket. `infra/user-account.yaml` makes it.
 const SERVICE_ROLE: &str = "obs-cloudupload-vmimport";
+
+/// Whether this route has begun to make anything for the job.
+pub(crate) fn has_begun(artifacts: &Artifacts) -> bool {
+    artifacts.bucket.disk_began.is_some()
+}
+
+/// S3's code for a bucket that is not there, or not known everywhere yet.
+const NO_SUCH_BUCKET: &str = "NoSuchBucket";
 
 /// One bucket an account and region. A user's policies can name it beforehand.
 fn bucket_name(target: &Ec2Target) -> String {
@@ -59,14 +68,14 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(300);
 /// Attempts at an import whose service role VM Import does not know: a role that was made just before is known after a
 /// minute or two (IAM user guide, "Troubleshoot IAM", changes that are not always immediately visible). About that long.
 const NEW_ROLE: RetryBudget = RetryBudget {
-    attempts: 14,
+    attempts: 17,
     first: Duration::from_secs(2),
     longest: Duration::from_secs(20),
 };
 
 /// Attempts to cancel an import task until it is over.
 const CANCEL: RetryBudget = RetryBudget {
-    attempts: 15,
+    attempts: 18,
     first: Duration::from_secs(1),
     longest: Duration::from_secs(2),
 };
@@ -81,7 +90,7 @@ fn import_budget(bytes: u64) -> Duration {
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
     #[error("{0}")]
-    Place(#[from] PlaceError),
+    UserBucket(#[from] UserBucketError),
     #[error("{0}")]
     TooLarge(#[from] TooLarge),
     #[error("{0}")]
@@ -114,13 +123,13 @@ pub enum BucketError {
 
 /// The route of one job.
 #[derive(Clone, Debug)]
-pub struct Bucket<'a> {
+pub struct BucketRoute<'a> {
     session: &'a Session<'a>,
     jobs: &'a Jobs,
     log: JobLog,
 }
 
-impl<'a> Bucket<'a> {
+impl<'a> BucketRoute<'a> {
     pub fn new(session: &'a Session<'a>, jobs: &'a Jobs, log: JobLog) -> Self {
         Self { session, jobs, log }
     }
@@ -133,10 +142,10 @@ impl<'a> Bucket<'a> {
         &self.job().artifacts.bucket
     }
 
-    fn place(&self) -> Place {
+    fn user_bucket(&self, s3: Client) -> UserBucket {
         let target = &self.job().request.ec2;
-        Place {
-            s3: aws::s3(&self.session.config),
+        UserBucket {
+            s3,
             name: bucket_name(target),
             region: target.region.to_string(),
             owner: target.role.account().to_string(),
@@ -144,14 +153,12 @@ impl<'a> Bucket<'a> {
     }
 
     /// Where the job's disk is to be.
-    fn disk(&self) -> Location {
-        let place = self.place();
-        Location {
-            s3: place.s3,
-            bucket: place.name,
-            key: object_key(&self.session.tag),
-            owner: place.owner,
-        }
+    fn disk(&self, s3: Client) -> Location {
+        self.user_bucket(s3).object(object_key(&self.session.tag))
+    }
+
+    fn s3(&self) -> Client {
+        aws::s3(&self.session.config)
     }
 
     fn target_upload(&self) -> Result<String, Unrecorded> {
@@ -171,22 +178,24 @@ impl<'a> Bucket<'a> {
         &self,
         slices: Vec<Slice>,
         found: Artifacts,
-    ) -> Result<Vec<PlacedSlice>, BucketError> {
-        let slices = parts::place(slices)?;
-        let place = self.place();
-        if place.ensure().await? {
+    ) -> Result<Vec<RouteSlice>, BucketError> {
+        let slices = parts::number(slices)?;
+        let bucket = self.user_bucket(self.s3());
+        if bucket.ensure().await? {
             self.log
-                .line(format!("Created bucket {}", place.name))
+                .line(format!("Created bucket {}", bucket.name))
                 .await;
         }
         let id = self.job().id;
-        self.jobs
-            .intend(id, Intent::Disk, &Artifacts::default())
-            .await?;
+        self.jobs.intend(id, Intent::Disk).await?;
         // Slices may go into the upload of an earlier run of this step already: that is the one that counts.
         let upload = match &self.artifacts().target_upload {
             Some(upload) => upload.clone(),
-            None => self.disk().begin().await?.id().to_owned(),
+            None => {
+                let begun = bucket.object(object_key(&self.session.tag)).begin().await;
+                let begun = begun.map_err(|failure| failure.transient_on(&[NO_SUCH_BUCKET]))?;
+                begun.id().to_owned()
+            }
         };
         let update = Artifacts {
             bucket: BucketArtifacts {
@@ -201,28 +210,22 @@ impl<'a> Bucket<'a> {
 
     /// Makes the parts one object of `bytes`, and starts its import. Gives the line for the log.
     pub async fn seal(&self, bytes: u64) -> Result<String, BucketError> {
-        let location = self.disk();
-        let upload = location.clone().upload(self.target_upload()?);
-        let disk = upload.complete(bytes).await?;
+        let disk = self.disk(self.s3());
+        let upload = disk.clone().upload(self.target_upload()?);
+        upload.complete(bytes).await?;
         let id = self.job().id;
+        self.jobs.intend(id, Intent::Import).await?;
+        let task = self.start_import(&disk).await?;
         let update = Artifacts {
             bucket: BucketArtifacts {
-                disk_size: Some(disk.size),
-                ..BucketArtifacts::default()
-            },
-            ..Artifacts::default()
-        };
-        self.jobs.intend(id, Intent::Import, &update).await?;
-        let task = self.start_import(&location).await?;
-        let update = Artifacts {
-            bucket: BucketArtifacts {
+                disk_size: Some(bytes),
                 import_task: Some(task.clone()),
                 ..BucketArtifacts::default()
             },
             ..Artifacts::default()
         };
         self.jobs.record(id, &update).await?;
-        Ok(format!("Importing a disk of {} bytes: {task}", disk.size))
+        Ok(format!("Importing a disk of {bytes} bytes: {task}"))
     }
 
     async fn start_import(&self, disk: &Location) -> Result<ImportTaskId, Failure> {
@@ -247,7 +250,7 @@ impl<'a> Bucket<'a> {
     }
 
     /// Looks at the import, records the snapshot as soon as there is one, and tags it.
-    pub async fn poll(&self) -> Result<Progress, BucketError> {
+    pub async fn poll(&self) -> Result<SnapshotStatus, BucketError> {
         let artifacts = self.artifacts();
         let (Some(task), Some(began), Some(size)) = (
             &artifacts.import_task,
@@ -262,19 +265,19 @@ impl<'a> Bucket<'a> {
         match self.import_status(task, waited).await? {
             Status::Completed { snapshot } => {
                 if self.take(&snapshot).await? {
-                    return Ok(Progress::Ready(snapshot));
+                    return Ok(SnapshotStatus::Ready(snapshot));
                 }
                 if !in_time {
                     let task = task.clone();
                     return Err(BucketError::Gone { snapshot, task });
                 }
-                Ok(Progress::Working {
+                Ok(SnapshotStatus::Working {
                     percent: None,
                     line: format!("EC2 does not know {snapshot} yet"),
                     wait,
                 })
             }
-            Status::Active { percent, message } if in_time => Ok(Progress::Working {
+            Status::Active { percent, message } if in_time => Ok(SnapshotStatus::Working {
                 percent: Some(percent),
                 line: format!("Imported {percent}% ({message})"),
                 wait,
@@ -322,16 +325,24 @@ impl<'a> Bucket<'a> {
         Ok(snapshot::tag(self.session, snapshot).await?)
     }
 
-    /// Removes the disk, with all uploads of it: the undo of [`open`](Self::open) and of the writers.
-    pub async fn remove_disk(&self, removal: &mut Removal<'_>) {
-        if self.artifacts().disk_began.is_some() {
-            let removed = self.disk().remove().await;
-            removal.note("the disk in your bucket", removed).await;
-        }
+    /// Removes all that this route made: the undo of [`open`](Self::open), the writers and [`seal`](Self::seal). Gives the
+    /// snapshots that it made.
+    pub async fn remove(&self, removal: &mut Removal<'_>) -> BTreeSet<SnapshotId> {
+        // In this order: an import that begins late finds no disk.
+        self.remove_target(removal).await;
+        let mut snapshots = self.end_imports(removal).await;
+        snapshots.extend(self.job().artifacts.snapshot.clone());
+        snapshots
     }
 
-    /// Ends all import tasks: the undo of [`seal`](Self::seal). Gives the snapshots that they made all the same.
-    pub async fn end_imports(&self, removal: &mut Removal<'_>) -> BTreeSet<SnapshotId> {
+    /// Removes the disk, with all uploads of it: the undo of [`open`](Self::open) and of the writers.
+    pub async fn remove_target(&self, removal: &mut Removal<'_>) {
+        let removed = self.disk(self.s3()).remove().await;
+        removal.note("the disk in your bucket", removed).await;
+    }
+
+    /// Ends all import tasks: the undo of [`seal`](Self::seal). Gives the snapshots that they made.
+    async fn end_imports(&self, removal: &mut Removal<'_>) -> BTreeSet<SnapshotId> {
         let mut snapshots = BTreeSet::new();
         if self.artifacts().import_began.is_none() {
             return snapshots;

@@ -1,13 +1,20 @@
-use cloudupload::step::StepError;
+use cloudupload::error::StepError;
 use fake_endpoint::{Answer, Call, Endpoint};
 use serde_json::Value;
 
 use super::*;
 use crate::testing::{DEPLOYMENT, job};
 
+fn accounts_at(endpoint: &Endpoint) -> Accounts {
+    Accounts {
+        config: endpoint.config(),
+        deployment: DEPLOYMENT.to_owned(),
+    }
+}
+
 async fn refused(answer: impl FnMut(&Call) -> Answer + Send + 'static) -> SessionError {
     let (endpoint, job) = (Endpoint::new(answer), job());
-    let session = Session::assume(&endpoint.config(), &job, DEPLOYMENT, Purpose::Write).await;
+    let session = accounts_at(&endpoint).session(&job, Purpose::Write).await;
     session.unwrap_err()
 }
 
@@ -15,9 +22,7 @@ async fn refused(answer: impl FnMut(&Call) -> Answer + Send + 'static) -> Sessio
 async fn a_session_may_do_what_its_purpose_needs_and_no_more() {
     for purpose in Purpose::ALL {
         let (endpoint, job) = (Endpoint::new(Call::credentials), job());
-        Session::assume(&endpoint.config(), &job, DEPLOYMENT, purpose)
-            .await
-            .unwrap();
+        accounts_at(&endpoint).session(&job, purpose).await.unwrap();
         let call = &endpoint.calls()[0];
         assert_eq!(
             call.parameter("RoleArn"),
@@ -50,7 +55,7 @@ async fn a_session_works_in_the_region_of_the_target_with_its_own_credentials() 
     });
     let mut job = job();
     job.request.ec2.region = serde_json::from_str("\"eu-central-1\"").unwrap();
-    let session = Session::assume(&endpoint.config(), &job, DEPLOYMENT, Purpose::Open).await;
+    let session = accounts_at(&endpoint).session(&job, Purpose::Open).await;
     session.unwrap().ami().check_name().await.unwrap();
     let calls = endpoint.calls();
     let keys: Vec<_> = calls

@@ -6,9 +6,9 @@
 pub enum Progress {
     /// Bytes of the file that came from OBS, of how many.
     Receiving { bytes: u64, of: u64 },
-    /// Bytes of the staged file that went into the user's bucket, of how many.
+    /// Bytes of the staged file that went into the route's target, of how many.
     Transferring { bytes: u64, of: u64 },
-    /// Percent of the import task, as EC2 tells it.
+    /// Percent of the snapshot, as EC2 tells it.
     Importing { percent: u8 },
 }
 

@@ -101,9 +101,8 @@ async fn an_object_is_made_of_the_parts_of_all_pages() {
         "ListParts" => s3::parts(&[(1, 10), (2, 10)], Some(2)),
         _ => s3::completed("whole-3"),
     });
-    let object = upload_at(&endpoint).complete(25).await.unwrap();
-    let etag = "\"whole-3\"".to_owned();
-    assert_eq!(object, Object { size: 25, etag });
+    let etag = upload_at(&endpoint).complete(25).await.unwrap();
+    assert_eq!(etag, "\"whole-3\"");
     assert_eq!(
         endpoint.names(),
         ["ListParts", "ListParts", "CompleteMultipartUpload"]
@@ -169,9 +168,8 @@ async fn an_upload_that_is_complete_already_is_told_by_its_object() {
             name if name == last_that_knows => s3::parts(&[(1, 10)], None),
             _ => no_such_upload(call),
         });
-        let object = upload_at(&endpoint).complete(10).await.unwrap();
-        let etag = "\"whole-3\"".to_owned();
-        assert_eq!(object, Object { size: 10, etag });
+        let etag = upload_at(&endpoint).complete(10).await.unwrap();
+        assert_eq!(etag, "\"whole-3\"");
         assert_eq!(endpoint.names().last().unwrap(), "HeadObject");
     }
 }

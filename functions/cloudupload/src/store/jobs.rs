@@ -244,7 +244,7 @@ impl Jobs {
     }
 
     /// Records the task token by which the job's execution waits for its slot.
-    pub async fn set_token(&self, id: JobId, token: &TaskToken) -> Result<Job, StoreError> {
+    pub(super) async fn set_token(&self, id: JobId, token: &TaskToken) -> Result<Job, StoreError> {
         let update = UpdateExpression::default().set("token", token)?;
         self.update_in(id, &[State::Scheduled], update).await
     }
@@ -268,17 +268,11 @@ impl Jobs {
         self.update_in(id, &State::OPEN, update).await
     }
 
-    /// Records that something of this kind is about to be made, and what the step has found out by then. The time of the
-    /// first intent stays, however many times the step runs.
-    pub async fn intend(
-        &self,
-        id: JobId,
-        intent: Intent,
-        found: &Artifacts,
-    ) -> Result<Job, StoreError> {
+    /// Records that something of this kind is about to be made. The time of the first intent stays, however many times the
+    /// step runs.
+    pub async fn intend(&self, id: JobId, intent: Intent) -> Result<Job, StoreError> {
         let field = format!("work.{}", intent.field());
-        let update = setting_fields(found, UpdateExpression::set_attribute)?
-            .set_once(&field, Timestamp::now())?;
+        let update = UpdateExpression::default().set_once(&field, Timestamp::now())?;
         self.update_in(id, &State::OPEN, update).await
     }
 
@@ -313,7 +307,7 @@ impl Jobs {
 
     /// Records how far the job is, for one of all callers in every `period`. Answers whether this was the caller, who is
     /// then to write the line in the log. `job` is the record as it was a moment ago: its progress does not go back.
-    pub async fn report(
+    pub async fn claim_report(
         &self,
         job: &Job,
         progress: Progress,

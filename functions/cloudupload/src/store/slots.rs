@@ -175,7 +175,7 @@ impl Slots {
             number: u64,
         }
         match answer.item {
-            Some(item) => Ok(read::<Turn>(item)?.number),
+            Some(item) => Ok(read_slot::<Turn>(item)?.number),
             None => Ok(0),
         }
     }
@@ -220,7 +220,7 @@ impl Slots {
             .send()
             .await
             .map_err(Failure::of("dynamodb:Query"))?;
-        let items = answer.items.unwrap_or_default().into_iter().map(read);
+        let items = answer.items.unwrap_or_default().into_iter().map(read_slot);
         Ok((items.collect::<Result<_, _>>()?, answer.last_evaluated_key))
     }
 
@@ -350,7 +350,7 @@ fn turn_key() -> Item {
     ])
 }
 
-fn read<T: for<'de> Deserialize<'de>>(item: Item) -> Result<T, StoreError> {
+fn read_slot<T: for<'de> Deserialize<'de>>(item: Item) -> Result<T, StoreError> {
     from_item(item).map_err(StoreError::UnreadableSlot)
 }
 
@@ -397,7 +397,7 @@ mod tests {
     fn an_item_has_the_keys_of_the_table() {
         let item: Item = to_item(waiter(17, "tom")).unwrap();
         assert_eq!(item["job"], AttributeValue::N("17".to_owned()));
-        assert_eq!(read::<Waiter>(item).unwrap(), waiter(17, "tom"));
+        assert_eq!(read_slot::<Waiter>(item).unwrap(), waiter(17, "tom"));
     }
 
     proptest! {

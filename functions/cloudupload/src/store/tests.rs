@@ -11,7 +11,7 @@ use super::*;
 use crate::{job, job::State, retry};
 
 fn jobs_at(endpoint: &Endpoint) -> Jobs {
-    retry::skip_pauses();
+    retry::testing::skip_pauses();
     Jobs::new(Client::new(&endpoint.config()), "jobs".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The one way on which a job's state changes.
+//! Changes of a job's state.
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,

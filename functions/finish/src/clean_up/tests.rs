@@ -61,7 +61,7 @@ fn there_and_goes(call: &Call) -> Answer {
 }
 
 async fn clean_up_within(time: Duration, endpoint: &Endpoint, job: &Job, keep: Keep) -> Outcome {
-    retry::skip_pauses();
+    retry::testing::skip_pauses();
     let config = endpoint.config();
     let journal = Journal::new(
         aws_sdk_cloudwatchlogs::Client::new(&config),
@@ -71,8 +71,10 @@ async fn clean_up_within(time: Duration, endpoint: &Endpoint, job: &Job, keep: K
     let clean_up = CleanUp {
         jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
         staging: Staging::new(aws::s3(&config), "staging".to_owned(), account),
-        deployment: "0a1b".to_owned(),
-        config,
+        accounts: Accounts {
+            config,
+            deployment: "0a1b".to_owned(),
+        },
     };
     let until = Instant::now() + time;
     clean_up.run(job, keep, &journal.of(job.id), until).await

@@ -87,7 +87,7 @@ fn from(call: &Call) -> usize {
 
 /// Runs the step, which has so much time to read.
 async fn receive_within(time: Duration, endpoint: &Endpoint, job: Job) -> Result<bool, StepError> {
-    retry::skip_pauses();
+    retry::testing::skip_pauses();
     let config = endpoint.config();
     let environment = Environment {
         jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use image::slice::Slice;
 use serde::{Deserialize, Serialize};
 
-use crate::messages::PlacedSlice;
+use crate::messages::RouteSlice;
 
 const MIB: u64 = 1 << 20;
 
@@ -22,7 +22,7 @@ const USUAL_PART: u64 = 8 * MIB;
 /// Parts grow to this size for a large disk, and no further, so that memory still has a bound.
 const LARGEST_PART: u64 = 32 * MIB;
 /// Part numbers in reserve: each slice may need one more than its share.
-const RESERVE: u64 = 32;
+const RESERVE: u64 = image::plan::MAX_SLICES;
 
 /// The largest disk that fits into an object with parts of [`LARGEST_PART`].
 const MAX_DISK: u64 = (MAX_PARTS as u64 - RESERVE) * LARGEST_PART;
@@ -48,12 +48,12 @@ pub struct TooLarge {
 }
 
 /// Gives every slice its parts: as equal as can be, so that the last one of a slice is never a small remainder.
-pub(super) fn place(slices: Vec<Slice>) -> Result<Vec<PlacedSlice>, TooLarge> {
+pub(super) fn number(slices: Vec<Slice>) -> Result<Vec<RouteSlice>, TooLarge> {
     let ends = slices.iter().filter_map(|slice| slice.image.as_ref());
     let bytes = ends.map(|image| image.end).max().unwrap_or_default();
     let usual = usual_size(bytes)?;
     let mut next_part = 1;
-    let placed = slices.into_iter().map(|slice| {
+    let numbered = slices.into_iter().map(|slice| {
         let first_part = next_part;
         let part_size = match &slice.image {
             None => part_size(usual),
@@ -64,15 +64,15 @@ pub(super) fn place(slices: Vec<Slice>) -> Result<Vec<PlacedSlice>, TooLarge> {
                 part_size(len.div_ceil(parts))
             }
         };
-        PlacedSlice {
+        RouteSlice {
             slice,
-            parts: Parts {
+            target: Parts {
                 first_part,
                 part_size,
             },
         }
     });
-    Ok(placed.collect())
+    Ok(numbered.collect())
 }
 
 /// The size to aim at for the parts of a disk of `bytes`.
@@ -123,10 +123,17 @@ mod tests {
     }
 
     /// What S3 demands of every upload.
-    fn check(placed: &[PlacedSlice]) {
+    fn check(numbered: &[RouteSlice]) {
         let mut next_part = 1;
-        for (i, PlacedSlice { slice, parts }) in placed.iter().enumerate() {
-            let last_slice = i + 1 == placed.len();
+        for (
+            i,
+            RouteSlice {
+                slice,
+                target: parts,
+            },
+        ) in numbered.iter().enumerate()
+        {
+            let last_slice = i + 1 == numbered.len();
             assert_eq!(parts.first_part, next_part);
             let image = slice.image.clone().unwrap();
             let (size, len) = (u64::from(parts.part_size.get()), image.end - image.start);
@@ -142,11 +149,11 @@ mod tests {
             next_part += count as u16;
         }
         assert!(next_part - 1 <= MAX_PARTS);
-        let json = serde_json::to_string(placed).unwrap();
+        let json = serde_json::to_string(numbered).unwrap();
         assert!(json.len() < 16 << 10, "{}", json.len());
         assert_eq!(
-            serde_json::from_str::<Vec<PlacedSlice>>(&json).unwrap(),
-            placed
+            serde_json::from_str::<Vec<RouteSlice>>(&json).unwrap(),
+            numbered
         );
     }
 
@@ -160,9 +167,9 @@ mod tests {
             (10 * MIB, 2),
             (100 * MIB, 13),
         ] {
-            let placed = place(slices(&[len])).unwrap();
-            check(&placed);
-            let size = placed[0].parts.part_size.get();
+            let numbered = number(slices(&[len])).unwrap();
+            check(&numbered);
+            let size = numbered[0].target.part_size.get();
             assert_eq!(len.div_ceil(size.into()), parts);
         }
     }
@@ -170,22 +177,22 @@ mod tests {
     #[test]
     fn parts_grow_only_for_a_disk_that_needs_it() {
         let size = |len: u64| {
-            let placed = place(plan::plain(len, 0).unwrap()).unwrap();
-            check(&placed);
-            u64::from(placed[0].parts.part_size.get())
+            let numbered = number(plan::plain(len, 0).unwrap()).unwrap();
+            check(&numbered);
+            u64::from(numbered[0].target.part_size.get())
         };
         assert_eq!(size(77 << 30), USUAL_PART);
         assert!((8 * MIB + 1..=9 * MIB).contains(&size(80 << 30)));
         assert!((31 * MIB..=LARGEST_PART).contains(&size(MAX_DISK)));
         let bytes = MAX_DISK + 512;
-        assert_eq!(place(slices(&[bytes])), Err(TooLarge { bytes }));
+        assert_eq!(number(slices(&[bytes])), Err(TooLarge { bytes }));
     }
 
     #[test]
     fn a_disk_of_unknown_length_has_parts_of_the_usual_size() {
-        let placed = place(plan::serial(Compression::Gzip, 1000, 512)).unwrap();
-        assert_eq!(placed.len(), 1);
-        let parts = placed[0].parts;
+        let numbered = number(plan::serial(Compression::Gzip, 1000, 512)).unwrap();
+        assert_eq!(numbered.len(), 1);
+        let parts = numbered[0].target;
         assert_eq!((parts.first_part, parts.part_size.get()), (1, 8 << 20));
     }
 
@@ -196,7 +203,7 @@ mod tests {
         ) {
             let lengths: Vec<u64> = sectors.iter().map(|sectors| sectors * 512).collect();
             if lengths.iter().sum::<u64>() <= MAX_DISK {
-                check(&place(slices(&lengths)).unwrap());
+                check(&number(slices(&lengths)).unwrap());
             }
         }
 
@@ -204,7 +211,7 @@ mod tests {
         fn any_plain_disk_has_parts_that_s3_takes(
             sectors in prop_oneof![1..=MAX_DISK / 512, 1..=(4u64 << 30) / 512],
         ) {
-            check(&place(plan::plain(sectors * 512, 0).unwrap()).unwrap());
+            check(&number(plan::plain(sectors * 512, 0).unwrap()).unwrap());
         }
     }
 }

@@ -16,6 +16,12 @@ pub(crate) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
     );
     // The one object of the job.
     let object = format!("{bucket}/{}", object_key(scope.tag));
+    let remove_target = || {
+        vec![
+            scope.resource(&["s3:ListBucketMultipartUploads"], &bucket),
+            scope.resource(&["s3:DeleteObject", "s3:AbortMultipartUpload"], &object),
+        ]
+    };
     match purpose {
         Purpose::Open => vec![
             scope.resource(
@@ -53,11 +59,12 @@ pub(crate) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
         ],
         Purpose::Poll => vec![scope.anything(&["ec2:DescribeImportSnapshotTasks"])],
         Purpose::Register => vec![],
-        Purpose::Remove => vec![
-            scope.resource(&["s3:ListBucketMultipartUploads"], &bucket),
-            scope.resource(&["s3:DeleteObject", "s3:AbortMultipartUpload"], &object),
-            scope.anything(&["ec2:DescribeImportSnapshotTasks"]),
-            scope.tagged(&["ec2:CancelImportTask"]),
-        ],
+        Purpose::RemoveTarget => remove_target(),
+        Purpose::RemoveAll => {
+            let mut statements = remove_target();
+            statements.push(scope.anything(&["ec2:DescribeImportSnapshotTasks"]));
+            statements.push(scope.tagged(&["ec2:CancelImportTask"]));
+            statements
+        }
     }
 }

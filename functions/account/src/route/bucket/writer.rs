@@ -10,7 +10,7 @@ use cloudupload::{
 use image::slice::{SliceError, SliceReader};
 
 use super::{
-    Bucket, Parts,
+    BucketRoute, Parts,
     parts::{MAX_PARTS, MAX_UNMEASURED},
 };
 
@@ -36,12 +36,11 @@ pub struct SliceWriter {
     part_size: usize,
 }
 
-impl Bucket<'_> {
+impl BucketRoute<'_> {
     /// A writer for the parts of one slice, whose calls count their retries.
     pub fn writer(&self, parts: Parts, retries: &RetryCount) -> Result<SliceWriter, Unrecorded> {
-        let mut disk = self.disk();
         let config = aws::s3_config(&self.session.config).interceptor(retries.clone());
-        disk.s3 = Client::from_conf(config.build());
+        let disk = self.disk(Client::from_conf(config.build()));
         Ok(SliceWriter {
             writer: Writer::new(disk.upload(self.target_upload()?)),
             next_part: parts.first_part,
@@ -85,5 +84,34 @@ impl SliceWriter {
             }
         }
         Ok(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use cloudupload::error::is_transient;
+    use image::decode::DecodeError;
+
+    use super::*;
+
+    /// The rule looks for the AWS failure below all that wraps it.
+    #[test]
+    fn a_read_that_broke_is_worth_another_try_and_damaged_data_is_not() {
+        let broken = |transient| {
+            let failure = Failure {
+                transient,
+                ..Failure::unexpected("s3:GetObject", "the connection broke")
+            };
+            let staged = DecodeError::Staged(io::Error::other(failure));
+            WriteError::from(SliceError::from(staged))
+        };
+        assert!(is_transient(&broken(true)));
+        assert!(!is_transient(&broken(false)));
+        let expected = 1;
+        assert!(!is_transient(&WriteError::from(SliceError::TooLong {
+            expected
+        })));
     }
 }

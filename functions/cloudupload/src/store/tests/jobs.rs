@@ -272,14 +272,12 @@ async fn an_intent_keeps_the_time_of_the_first() {
     let endpoint = Endpoint::new(|_| updated(&item(1, State::Uploading)));
     let before = Timestamp::now();
     jobs_at(&endpoint)
-        .intend(id(1), Intent::Import, &disk_size(7))
+        .intend(id(1), Intent::Import)
         .await
         .unwrap();
     let (update, condition) = the_update(&endpoint);
     let now = update
-        .strip_prefix(
-            "SET work.disk_size = 7, work.import_began = if_not_exists(work.import_began, ",
-        )
+        .strip_prefix("SET work.import_began = if_not_exists(work.import_began, ")
         .and_then(|rest| rest.strip_suffix(')'));
     let now = Timestamp::from_secs(now.unwrap().parse().unwrap());
     assert!((before..=Timestamp::now()).contains(&now), "{update}");
@@ -332,7 +330,7 @@ async fn report(
     };
     let half = Progress::Receiving { bytes: 50, of: 100 };
     let period = std::time::Duration::from_secs(30);
-    let reported = jobs_at(&endpoint).report(&job, half, period).await;
+    let reported = jobs_at(&endpoint).claim_report(&job, half, period).await;
     (reported, the_update(&endpoint))
 }
 

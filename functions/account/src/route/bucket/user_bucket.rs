@@ -11,11 +11,16 @@ use aws_sdk_s3::{
         LifecycleRuleFilter, PublicAccessBlockConfiguration,
     },
 };
-use cloudupload::aws::{self, Failure};
+use cloudupload::{
+    aws::{self, Failure},
+    multipart::Location,
+};
+
+use super::NO_SUCH_BUCKET;
 
 /// Why the bucket cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum UserBucketError {
     #[error(
         "the bucket {name} cannot be used ({failure}): the role lacks s3:ListBucket or s3:CreateBucket on it. Take the \
          policy from infra/user-account.yaml"
@@ -36,56 +41,104 @@ pub enum PlaceError {
 
 /// The bucket in the user's account, in the target's region.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct UserBucket {
     pub(super) s3: Client,
     pub(super) name: String,
     pub(super) region: String,
     pub(super) owner: String,
 }
 
+/// S3's codes for a refusal. HEAD requests have only the status (API reference, HeadBucket).
+const DENIED: [&str; 2] = ["Forbidden", "AccessDenied"];
+
+fn is_denied(failure: &Failure) -> bool {
+    DENIED.iter().any(|code| failure.has_code(code))
+}
+
 /// Days after which the bucket's lifecycle removes what every clean-up missed: more than the slowest import may take
 /// ([`super::import_budget`]).
 const EXPIRE_DAYS: i32 = 5;
 
-impl Place {
+impl UserBucket {
     /// Makes the bucket if it is not there, private, with a lifecycle that expires what is forgotten. Answers whether
     /// it was made. A bucket that is there and has a lifecycle is left as its owner set it up.
-    pub(super) async fn ensure(&self) -> Result<bool, PlaceError> {
+    pub(super) async fn ensure(&self) -> Result<bool, UserBucketError> {
         let made = self.find_or_create().await?;
-        if made || !self.has_lifecycle().await? {
-            // A bucket that was made a moment ago may not be known everywhere.
-            self.set_up()
-                .await
-                .map_err(|failure| failure.transient_on(&["NoSuchBucket"]))?;
+        // A bucket that was made a moment ago may not be known everywhere, and then the permissions that hang on its owner
+        // do not hold.
+        let not_known_yet: &[&str] = match made {
+            true => &[NO_SUCH_BUCKET, "AccessDenied"],
+            false => &[NO_SUCH_BUCKET],
+        };
+        let set_up = async {
+            match self.has_lifecycle().await? {
+                true => Ok(()),
+                false => self.set_up().await,
+            }
+        };
+        set_up
+            .await
+            .map_err(|failure: Failure| failure.transient_on(not_known_yet))?;
+        Ok(made)
+    }
+
+    /// S3 answers 403 also for a missing bucket if the permission has the condition `aws:ResourceAccount`. Only
+    /// CreateBucket tells whether the bucket is missing or somebody else's.
+    async fn find_or_create(&self) -> Result<bool, UserBucketError> {
+        let denied = match self.head().await {
+            Ok(()) => return Ok(false),
+            Err(failure) if failure.has_code("NotFound") => None,
+            Err(failure) if is_denied(&failure) => Some(failure),
+            Err(failure) => return Err(failure.into()),
+        };
+        let made = match (self.create().await, &denied) {
+            (Err(failure), _) if failure.has_code("BucketAlreadyExists") => {
+                return Err(self.taken(failure));
+            }
+            (Err(refused), Some(denied)) if is_denied(&refused) => {
+                return Err(self.forbidden(denied.clone()));
+            }
+            (made, _) => made?,
+        };
+        if denied.is_some() {
+            self.require_access(made).await?;
         }
         Ok(made)
     }
 
-    /// A bucket that is not there may be 403 like one of somebody else's: a permission that hangs on `aws:ResourceAccount`
-    /// does not hold where there is no resource. Only CreateBucket tells these two apart.
-    async fn find_or_create(&self) -> Result<bool, PlaceError> {
-        let found = match self.head().await {
-            Err(failure) if failure.has_code("NotFound") => Ok(()),
-            Err(failure) if failure.has_code("Forbidden") || failure.has_code("AccessDenied") => {
-                Err(failure)
-            }
-            found => return Ok(found.map(|()| false)?),
-        };
-        match (self.create().await, found) {
-            (Err(failure), _) if failure.has_code("BucketAlreadyExists") => {
-                Err(PlaceError::Taken {
-                    name: self.name.clone(),
-                    owner: self.owner.clone(),
-                    failure,
-                })
-            }
-            (Err(denied), Err(failure)) if denied.has_code("AccessDenied") => {
-                Err(PlaceError::Forbidden {
-                    name: self.name.clone(),
-                    failure,
-                })
-            }
-            (created, _) => Ok(created?),
+    /// The bucket is there now. One that may still not be seen is the user's, and the role lacks a permission; but one that
+    /// was made just now may not be known everywhere. (In us-east-1, CreateBucket of one's own bucket is no error: API
+    /// reference, CreateBucket.)
+    async fn require_access(&self, made: bool) -> Result<(), UserBucketError> {
+        match self.head().await {
+            Err(failure) if made => Err(failure.transient_on(&DENIED).into()),
+            Err(failure) if is_denied(&failure) => Err(self.forbidden(failure)),
+            found => Ok(found?),
+        }
+    }
+
+    fn taken(&self, failure: Failure) -> UserBucketError {
+        UserBucketError::Taken {
+            name: self.name.clone(),
+            owner: self.owner.clone(),
+            failure,
+        }
+    }
+
+    fn forbidden(&self, failure: Failure) -> UserBucketError {
+        UserBucketError::Forbidden {
+            name: self.name.clone(),
+            failure,
+        }
+    }
+
+    /// An object in the bucket.
+    pub(super) fn object(&self, key: String) -> Location {
+        Location {
+            s3: self.s3.clone(),
+            bucket: self.name.clone(),
+            key,
+            owner: self.owner.clone(),
         }
     }
 
