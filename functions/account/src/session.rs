@@ -113,17 +113,7 @@ impl<'a> Session<'a> {
             .map_err(|error| {
                 let code = error.code().map(str::to_owned);
                 let failure = Failure::of("sts:AssumeRole")(error);
-                match code.as_deref() {
-                    Some("AccessDenied") => SessionError::Refused {
-                        role: role.clone(),
-                        failure,
-                    },
-                    Some("RegionDisabledException") => SessionError::StsIsOff {
-                        region: config.region().map(Region::to_string).unwrap_or_default(),
-                        failure,
-                    },
-                    _ => failure.into(),
-                }
+                refusal(code.as_deref(), failure, config, &role)
             })?;
         // `packed_policy_size` is the policy's share of its limit, `session_token_utilization` the token's; both in percent.
         #[expect(deprecated, reason = "STS reports the policy's own share nowhere else")]
@@ -171,5 +161,20 @@ impl<'a> Session<'a> {
     /// The job's AMI.
     pub fn ami(&self) -> Ami<'_> {
         Ami { session: self }
+    }
+}
+
+/// What a refusal of AssumeRole means.
+fn refusal(code: Option<&str>, failure: Failure, config: &SdkConfig, role: &str) -> SessionError {
+    match code {
+        Some("AccessDenied") => SessionError::Refused {
+            role: role.to_owned(),
+            failure,
+        },
+        Some("RegionDisabledException") => SessionError::StsIsOff {
+            region: config.region().map(Region::to_string).unwrap_or_default(),
+            failure,
+        },
+        _ => failure.into(),
     }
 }

@@ -370,12 +370,12 @@ async fn a_task_that_does_not_end_is_worth_another_try() {
     let endpoint = with_task_that_stays();
     let (snapshots, outcome) = end_imports(&endpoint, &importing_since(60)).await;
     assert_eq!((snapshots, outcome), (vec![], Outcome::Trouble));
-    assert_eq!(endpoint.calls_of("CancelImportTask").len(), 15);
+    assert_eq!(endpoint.calls_of("CancelImportTask").len(), 18);
     assert_eq!(
         endpoint.log(),
         [
             "Could not remove the import task import-snap-1: ec2:CancelImportTask failed: import-snap-1 is still at \
-             work after 15 tries to cancel it"
+             work after 18 tries to cancel it"
         ]
     );
 }
