@@ -182,21 +182,23 @@ async fn another_parameter_that_is_invalid_is_told_at_once() {
     assert_eq!(endpoint.log(), [""; 0]);
 }
 
+/// The job's task in this status, as the only one.
+fn the_task(call: &Call, status: &str, snapshot: Option<&str>) -> Answer {
+    let task = ImportTask {
+        id: TASK,
+        status,
+        snapshot,
+        tags: &[OURS],
+    };
+    ec2::import_tasks(call, &[task])
+}
+
 /// EC2 with one task in this status.
 fn with_task(status: &'static str, snapshot: Option<&'static str>) -> Endpoint {
     account(move |call| match call.name.as_str() {
         "DescribeImportSnapshotTasks" => {
             assert_eq!(call.parameter("ImportTaskId.1"), TASK);
-            let tags = &[OURS];
-            ec2::import_tasks(
-                call,
-                &[ImportTask {
-                    id: TASK,
-                    status,
-                    snapshot,
-                    tags,
-                }],
-            )
+            the_task(call, status, snapshot)
         }
         _ => call.result("<return>true</return>"),
     })
@@ -275,18 +277,7 @@ async fn a_snapshot_is_recorded_before_it_is_tagged() {
 #[tokio::test]
 async fn a_snapshot_may_be_unknown_for_as_long_as_an_import_may_take() {
     let endpoint = account(|call| match call.name.as_str() {
-        "DescribeImportSnapshotTasks" => {
-            let (status, snapshot, tags) = ("completed", Some("snap-1"), &[OURS]);
-            ec2::import_tasks(
-                call,
-                &[ImportTask {
-                    id: TASK,
-                    status,
-                    snapshot,
-                    tags,
-                }],
-            )
-        }
+        "DescribeImportSnapshotTasks" => the_task(call, "completed", Some("snap-1")),
         _ => call.refusal(400, "InvalidSnapshot.NotFound", "no"),
     });
     let working = SnapshotStatus::Working {
@@ -382,18 +373,7 @@ async fn a_task_that_does_not_end_is_worth_another_try() {
 
 fn with_task_that_stays() -> Endpoint {
     account(|call| match call.name.as_str() {
-        "DescribeImportSnapshotTasks" => {
-            let (status, snapshot, tags) = ("active", None, &[OURS]);
-            ec2::import_tasks(
-                call,
-                &[ImportTask {
-                    id: TASK,
-                    status,
-                    snapshot,
-                    tags,
-                }],
-            )
-        }
+        "DescribeImportSnapshotTasks" => the_task(call, "active", None),
         _ => call.result("<return>true</return>"),
     })
 }
