@@ -39,10 +39,14 @@ build: needs ## the functions, for this machine, into target/quick
 	@infra/local/stack tools emulator sam & tools=$$!; \
 	    cargo build --profile quick --locked --workspace --bins; status=$$?; wait $$tools && exit $$status
 
+# All functions at once, on all cores: "sam build" alone builds one after the other. It finds them built.
+FUNCTIONS := $(patsubst functions/%/src/main.rs,%,$(wildcard functions/*/src/main.rs))
+package: export PATH := $(CURDIR)/target/tools/cargo-lambda/bin:$(PATH)
+package: export SAM_CLI_TELEMETRY := 0
 package: needs ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
 	@infra/local/stack tools sam cargo-lambda
-	PATH="$(CURDIR)/target/tools/cargo-lambda/bin:$$PATH" SAM_CLI_TELEMETRY=0 \
-	    target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	cargo lambda build --release --locked $(if $(findstring x86_64,$(PARAMETERS)),,--arm64) $(FUNCTIONS:%=--bin %)
+	target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 bench: build ## how fast and how large the functions are
 	@infra/local/bench
