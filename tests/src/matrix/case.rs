@@ -64,6 +64,17 @@ impl Case {
         }
     }
 
+    /// Whether the function that suffers the fault cannot answer.
+    pub fn ends_function(&self) -> bool {
+        matches!(
+            self.injection,
+            Injection::Call {
+                fault: CallFault::FunctionKilled,
+                ..
+            }
+        )
+    }
+
     /// Whether the case shows nothing if its fault does not hit.
     pub fn must_hit(&self) -> bool {
         matches!(self.injection, Injection::Call { .. })
