@@ -7,16 +7,21 @@ use super::{
 };
 use crate::poll;
 
+/// Runs of a case, until its own sweep suffers the fault.
+const SWEEPS: u32 = 3;
+
 impl Harness {
     /// The sweeper also runs by its schedule and when executions die. If such a run suffers the fault, the case is repeated.
     pub async fn run_sweep(&self, case: &Case) -> Outcome {
-        loop {
-            let outcome = self.sweep_once(case).await;
-            let is_another_run_hit = case.ends_function() && outcome.end == "200";
-            if !is_another_run_hit {
-                return outcome;
+        let mut outcome = self.sweep_once(case).await;
+        for _ in 1..SWEEPS {
+            let another_run_is_hit = case.ends_function() && outcome.end == "200";
+            if !another_run_is_hit {
+                break;
             }
+            outcome = self.sweep_once(case).await;
         }
+        outcome
     }
 
     async fn sweep_once(&self, case: &Case) -> Outcome {
