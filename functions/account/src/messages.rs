@@ -41,6 +41,14 @@ mod tests {
         serde_json::from_str::<StepEvent<TransferInput>>(event).unwrap();
     }
 
+    #[test]
+    fn the_workflow_transfers_as_many_slices_at_a_time_as_the_plan_expects() {
+        let workflow = include_str!("../../../infra/upload.asl.json");
+        let workflow: Value = serde_json::from_str(workflow).unwrap();
+        let at_a_time = &workflow["States"]["Transfer"]["MaxConcurrency"];
+        assert_eq!(*at_a_time, image::plan::SIDE_BY_SIDE);
+    }
+
     /// Executions of the release before carry slices to the functions of this one.
     #[test]
     fn a_slice_is_written_as_by_the_first_release() {

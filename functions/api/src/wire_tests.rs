@@ -9,51 +9,18 @@ mod log;
 mod status;
 mod world;
 
+use fake_endpoint::dynamodb;
 use serde_json::{Value, json};
 
 use self::world::World;
 
 /// A job's item as it lies in DynamoDB.
 fn item(id: &str, state: &str, details: &str) -> Value {
-    let job = json!({
-        "id": id,
-        "state": state,
-        "details": details,
-        "created": 1795445844,
-        "order": {
-            "user": "tom",
-            "target": "ec2",
-            "project": "Cloud:Images",
-            "repository": "images",
-            "package": "leap-ec2",
-            "arch": "x86_64",
-            "filename": "leap-ec2.x86_64-15.6.raw.xz",
-            "size": 23097940,
-            "ec2": {
-                "role": "arn:aws:iam::123456789012:role/obs",
-                "external_id": "top-secret",
-                "region": "us-east-1",
-                "ami_name": "leap",
-            },
-        },
-        "work": {},
-    });
-    attribute(&job)["M"].clone()
-}
-
-fn attribute(value: &Value) -> Value {
-    match value {
-        Value::String(text) => json!({"S": text}),
-        Value::Number(number) => json!({"N": number.to_string()}),
-        Value::Object(map) => {
-            let map: serde_json::Map<String, Value> = map
-                .iter()
-                .map(|(name, value)| (name.clone(), attribute(value)))
-                .collect();
-            json!({"M": map})
-        }
-        value => panic!("{value} is in no record"),
-    }
+    let mut record = dynamodb::record();
+    record["id"] = id.into();
+    record["state"] = state.into();
+    record["details"] = details.into();
+    dynamodb::item(&record)
 }
 
 fn ok(body: impl ToString) -> (u16, String) {
