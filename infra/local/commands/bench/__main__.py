@@ -33,7 +33,7 @@ def arguments():
 
 
 def measure(options, limits):
-    """Answers with the tables: (title, rows)."""
+    """Returns the tables: (title, rows)."""
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     size = measure_size(folder, limits)

@@ -58,7 +58,7 @@ def copy_record(env, job):
 
 
 def measure_warm(env, dynamodb, job):
-    """Answers with a status and a list as Warm, the peak RSS after both, and the size of the list."""
+    """Returns a status and a list as Warm, the peak RSS after both, and the size of the list."""
     names = "&".join(f"name={number}" for number in range(FIRST_LISTED, FIRST_LISTED + LISTED))
     status_event, list_event = api_event(f"/cloudupload/{job}"), api_event("/cloudupload", names)
     runtime = Lambda()

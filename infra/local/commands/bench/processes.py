@@ -23,7 +23,7 @@ def reset_peak(pid):
 
 
 def used_cpu(process):
-    """Waits for the end of a process. Answers with the seconds of processor that it used, to the microsecond."""
+    """Waits for the end of a process. Returns the processor time that it used, in seconds, to the microsecond."""
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = status
     return used.ru_utime + used.ru_stime

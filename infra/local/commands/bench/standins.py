@@ -68,7 +68,7 @@ class Lambda:
         return 202, {"Content-Type": "application/json"}, b'{"status":"OK"}'
 
     def ask(self, event):
-        """Answers with (when the answer came, its body). The answer has to be a 200 of the API."""
+        """Returns (when the answer came, its body). The answer has to be a 200 of the API."""
         self.events.put(event)
         try:
             when, path, body = self.answers.get(timeout=30)

@@ -1,4 +1,4 @@
-"""What a measurement answers with: rows of a table, and the limits that it kept or not."""
+"""What a measurement returns: rows of a table, and the limits that it kept or not."""
 
 import sys
 import time

@@ -27,7 +27,7 @@ class Upload(NamedTuple):
 
 
 def upload(folder, env, number, image):
-    """Brings an image to an AMI. Answers with what it took."""
+    """Brings an image to an AMI. Returns its measurements."""
     note(f"{image.title}: {mib(image.file.stat().st_size)} of xz")
     read_into_page_cache(image.file)
     xz1, xz2 = xz_seconds(image.file, 1), xz_seconds(image.file, 2)

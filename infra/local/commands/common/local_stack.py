@@ -11,7 +11,7 @@ from common.paths import LOCAL
 
 
 def up(folder, *arguments):
-    """Brings a stack up and answers with its settings."""
+    """Brings a stack up and returns its settings."""
     stack("up", "--dir", folder, *arguments)
     return settings.read(folder / "env")
 

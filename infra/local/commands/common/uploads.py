@@ -17,7 +17,7 @@ def build_result(package):
 
 
 def publish(env, build, file, name):
-    """Makes a file a build result of the stand-in for OBS, in place of an earlier one. Answers with its path there."""
+    """Makes a file a build result of the stand-in for OBS, in place of an earlier one. Returns its path there."""
     result = Path(env["OBS_ROOT"], *build.values(), name)
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def job_fields(xml):
 
 
 def create(env, build, name, ami_name):
-    """Asks for an upload. Answers with the job's number."""
+    """Asks for an upload. Returns the job's number."""
     url, body = create_request(env, build, name, ami_name)
     return job_number(fetch(url, body.encode()))
 

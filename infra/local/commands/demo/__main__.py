@@ -26,7 +26,7 @@ def read_settings():
 
 
 def build_image(env):
-    """Has OBS build an image. Answers with the disk that is in it."""
+    """Has OBS build an image. Returns the disk that is in it."""
     heading("OBS has built an image")
     disks = FOLDER / "disk"
     packed, raw = disks / FILE, disks / FILE.removesuffix(".xz")
@@ -39,7 +39,7 @@ def build_image(env):
 
 
 def upload(env):
-    """Uploads the image and follows its job to the end. Answers with the job."""
+    """Uploads the image and follows its job to the end. Returns the job."""
     heading("Its user uploads it to EC2")
     # An AMI name is given once in an account and region.
     url, body = uploads.create_request(env, BUILD, FILE, time.strftime("leap-ec2 15.6 %Y-%m-%d %H.%M.%S"))

@@ -18,7 +18,7 @@ XZ_BLOCK_MIB = 24
 
 
 def make_raw(disk, size_mib, content_mib, seed):
-    """Writes the disk. Answers with the (files, bytes) of real content."""
+    """Writes the disk. Returns the (files, bytes) of real content."""
     rng = random.Random(seed)
     esp_mib = 32 if size_mib >= 256 else 4
     bios_mib = 2 if size_mib >= 256 else 1

@@ -53,14 +53,14 @@ class Volume:
         self.data = bytearray()
 
     def store(self, content):
-        """Puts `content` behind what is there and answers with its first cluster."""
+        """Puts `content` behind what is there and returns its first cluster."""
         first, count = len(self.fat), max(1, -(-len(content) // self.cluster_size))
         self.fat.extend([*range(first + 1, first + count), 0xFFFF])
         self.data.extend(content.ljust(count * self.cluster_size, b"\0"))
         return first
 
     def store_tree(self, tree, parent):
-        """Stores what is in a directory, whose own ".." is `parent`, and answers with the directory's entries."""
+        """Stores what is in a directory, whose own ".." is `parent`, and returns the directory's entries."""
         rows = b""
         for name, node in sorted(tree.items()):
             if isinstance(node, dict):

@@ -43,7 +43,7 @@ def files_below(tree, rng):
 def fill(root, room, wanted, rng):
     """Copies real files below `root` until they have `wanted` bytes, or take nearly `room` bytes of blocks and inodes.
 
-    Answers with (files, bytes).
+    Returns (files, bytes).
     """
     count = size = rounds = 0
     trees = sources()
@@ -83,7 +83,7 @@ def write_text(root, path, text):
 
 
 def make_root(disk, start, size, wanted, seed, rng):
-    """Makes the root file system at byte `start` of the file `disk`. Answers with the (files, bytes) copied into it."""
+    """Makes the root file system at byte `start` of the file `disk`. Returns the (files, bytes) copied into it."""
     journal_mib = 32 if size >= 256 * MIB else 0
     # Bitmaps, group descriptors, directories and spare inodes take the twentieth part and a little.
     room = (size - journal_mib * MIB) * 19 // 20 - MIB // 2

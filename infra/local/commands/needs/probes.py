@@ -1,4 +1,4 @@
-"""Looks at the machine. Each answers whether the thing is there and works."""
+"""Looks at the machine. Each function returns whether the thing is there and works."""
 
 import functools
 import importlib.util

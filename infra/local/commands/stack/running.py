@@ -62,7 +62,7 @@ def lock(folder):
 
 
 def faults_up(folder, options):
-    """The proxy between the functions and the emulator, if one is wanted. Answers with its URL."""
+    """The proxy between the functions and the emulator, if one is wanted. Returns its URL."""
     if options.faults_port is None:
         end(folder / "faults.pid")
         return None
@@ -75,7 +75,7 @@ def faults_up(folder, options):
 
 
 def obs_up(folder, options):
-    """The stand-in for OBS, unless there is another OBS. Answers with its folder of build results, and its URL."""
+    """The stand-in for OBS, unless there is another OBS. Returns its folder of build results, and its URL."""
     if url := os.environ.get("OBS_URL"):
         end(folder / "obs.pid")
         return None, url

@@ -36,7 +36,7 @@ class Service:
         self.version = digest.hexdigest()
 
     def up(self):
-        """Starts the program, unless this very version of it runs. Answers with what tells this run from others."""
+        """Starts the program, unless this very version of it runs. Returns the text that identifies this run."""
         if running(self.file) and self.ready() and json.loads(self.file.read_text())["version"] == self.version:
             return self.file.read_text()
         end(self.file)
@@ -114,7 +114,7 @@ def running(file):
 
 
 def end(file):
-    """Ends the program of a pid file, and whatever it started. Answers whether it was running."""
+    """Ends the program of a pid file, and whatever it started. Returns whether it was running."""
     if not file.exists():
         return False
     was_running = running(file)

@@ -20,7 +20,7 @@ is ever imported: Python compiles that when it is."""
 def install(*names):
     """Makes the environments that are missing or have other requirements now, all at the same time.
 
-    Answers with their bin folders.
+    Returns their bin folders.
     """
     with concurrent.futures.ThreadPoolExecutor() as pool:
         return list(pool.map(install_one, names))

@@ -12,7 +12,7 @@ from common.process import output
 
 
 def check_out(revision, folder):
-    """Lays the files of a revision below `folder`, in a folder named after its commit. Answers with that.
+    """Lays the files of a revision below `folder`, in a folder named after its commit. Returns that.
 
     A copy, not a work tree of Git: it needs no cleaning up in the repository.
     """
@@ -31,7 +31,7 @@ def check_out(revision, folder):
 
 
 def build(sources, target):
-    """Builds the functions of a checkout. Answers with their folder."""
+    """Builds the functions of a checkout. Returns their folder."""
     env = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     command = ["cargo", "build", "--profile", "quick", "--locked", "--workspace", "--bins"]
     if subprocess.run(command, cwd=sources, env=env, check=False).returncode != 0:
