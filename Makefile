@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # Where an HTTP proxy is set: this machine is asked without it.
 export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
 export no_proxy := $(NO_PROXY)
-# For up, demo, faults and upgrade, as in: make up OPTIONS='--port 4600'
+# For up, demo, bench, faults and upgrade, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
@@ -48,8 +48,8 @@ package: needs ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='A
 	cargo lambda build --release --locked $(if $(findstring x86_64,$(PARAMETERS)),,--arm64) $(FUNCTIONS:%=--bin %)
 	target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-bench: build ## how fast and how large the functions are
-	@infra/local/bench
+bench: build ## how fast and how large the functions are; OPTIONS=--write writes docs/performance.md
+	@infra/local/bench $(OPTIONS)
 
 faults: build ## break every call to AWS in every way, and see what comes of it; OPTIONS=--write writes docs/faults.md
 	@infra/local/faults $(OPTIONS)
