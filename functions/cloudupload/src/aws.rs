@@ -185,11 +185,15 @@ impl Failure {
         self.code.as_deref() == Some(code)
     }
 
+    pub fn has_any_code(&self, codes: &[&str]) -> bool {
+        codes.iter().any(|code| self.has_code(code))
+    }
+
     /// The same failure, transient too if AWS refused with one of these codes: they mean that AWS does not know yet what
     /// was made a moment ago.
     pub fn transient_on(self, codes: &[&str]) -> Self {
         Self {
-            transient: self.transient || codes.iter().any(|code| self.has_code(code)),
+            transient: self.transient || self.has_any_code(codes),
             ..self
         }
     }
@@ -198,7 +202,7 @@ impl Failure {
 /// The answer, or nothing where AWS refused with one of these codes.
 pub fn ok_on_codes<T>(codes: &[&str], answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match answer {
-        Err(failure) if codes.iter().any(|code| failure.has_code(code)) => Ok(None),
+        Err(failure) if failure.has_any_code(codes) => Ok(None),
         answer => answer.map(Some),
     }
 }

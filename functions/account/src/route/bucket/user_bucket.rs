@@ -52,7 +52,7 @@ pub(super) struct UserBucket {
 const DENIED: [&str; 2] = ["Forbidden", "AccessDenied"];
 
 fn is_denied(failure: &Failure) -> bool {
-    DENIED.iter().any(|code| failure.has_code(code))
+    failure.has_any_code(&DENIED)
 }
 
 /// Days after which the bucket's lifecycle removes what every clean-up missed: more than the slowest import may take
