@@ -1,9 +1,3 @@
-use std::{
-    io::{self, Write},
-    net::TcpStream,
-    time::Duration,
-};
-
 use reqwest::{Client, Method};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,6 +5,7 @@ use serde_json::Value;
 use crate::{
     JobId,
     environment::env_var,
+    last_request,
     proxy::{CallCount, Rule, RuleId, RuleStatus},
     wait::until,
 };
@@ -116,25 +111,13 @@ impl RuleGuard {
     fn path(&self) -> String {
         format!("rules/{}", self.id.0)
     }
-
-    /// Blocking, as the runtime that the other requests need may be gone already.
-    fn remove(&self) -> io::Result<()> {
-        let host = self.client.url.trim_start_matches("http://");
-        let mut connection = TcpStream::connect(host)?;
-        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(
-            connection,
-            "DELETE /_faults/{} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n",
-            self.path()
-        )?;
-        // The proxy answers once the rule is gone.
-        io::copy(&mut connection, &mut io::sink()).map(drop)
-    }
 }
 
 impl Drop for RuleGuard {
     fn drop(&mut self) {
-        if let Err(error) = self.remove() {
+        let url = format!("{}/_faults/{}", self.client.url, self.path());
+        // The proxy answers once the rule is gone.
+        if let Err(error) = last_request::send("DELETE", &url, "") {
             eprintln!("{:?} is not removed: {error}", self.rule);
         }
     }

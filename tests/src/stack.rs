@@ -17,6 +17,7 @@ use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use crate::environment::env_var;
 
 pub use account::snapshots;
+pub use account_settings::AccountSettings;
 pub use obs::{DISK_FILE, Upload};
 pub use slots::Queue;
 

@@ -3,6 +3,8 @@
 use serde_json::json;
 use tests::{Fault, FaultClient, Rule, Stack, function, until};
 
+const TEN_YEARS: u32 = 3600 * 24 * 3650;
+
 /// One after the other: each changes the account of all uploads.
 #[tokio::test]
 async fn what_aws_knows_late_is_waited_for_and_what_is_switched_off_is_said() {
@@ -15,25 +17,22 @@ async fn what_aws_knows_late_is_waited_for_and_what_is_switched_off_is_said() {
 }
 
 async fn a_service_role_that_is_new(stack: &Stack) {
-    let ten_years = 3600 * 24 * 3650;
-    stack
-        .set_account(json!({"new_roles_unknown_seconds": ten_years}))
-        .await;
+    let settings = json!({"new_roles_unknown_seconds": TEN_YEARS});
+    let settings = stack.set_account(settings).await;
     let upload = stack.built_disk("new-role").await;
     let job = stack.create(&upload).await;
     until("a log that tells of the role", || {
         stack.logs(job.id(), "VM Import does not know the role")
     })
     .await;
-    stack.reset_account().await;
+    drop(settings);
     stack.success(job.id()).await;
 }
 
 /// The answer of RegisterImage is lost, so that it is repeated; the name is taken, by an AMI that nobody can see.
 async fn an_ami_that_is_not_listed_yet(stack: &Stack) {
-    stack
-        .set_account(json!({"new_images_unlisted_seconds": 5}))
-        .await;
+    let settings = json!({"new_images_unlisted_seconds": TEN_YEARS});
+    let settings = stack.set_account(settings).await;
     let lost = Rule {
         function: Some(function::REGISTER.to_owned()),
         times: Some(1),
@@ -42,11 +41,13 @@ async fn an_ami_that_is_not_listed_yet(stack: &Stack) {
     let lost = FaultClient::from_env().add(lost).await;
     let upload = stack.built_disk("unlisted").await;
     let job = stack.create(&upload).await;
-    let job = stack.success(job.id()).await;
+    until("a log that tells of the name", || {
+        stack.logs(job.id(), "InvalidAMIName.Duplicate")
+    })
+    .await;
     assert_eq!(lost.hits().await, 1);
-    let log = stack.log(job.id()).await;
-    assert!(log.contains("InvalidAMIName.Duplicate"), "{log}");
-    stack.reset_account().await;
+    drop(settings);
+    let job = stack.success(job.id()).await;
     assert!(stack.leftovers(&job).await.is_empty());
 }
 
@@ -69,13 +70,12 @@ async fn a_name_that_a_disabled_ami_has(stack: &Stack) {
 }
 
 async fn a_region_that_the_account_has_not_enabled(stack: &Stack) {
-    stack
-        .set_account(json!({"disabled_regions": [stack.region]}))
-        .await;
+    let settings = json!({"disabled_regions": [stack.region]});
+    let settings = stack.set_account(settings).await;
     let upload = stack.built_disk("not-enabled").await;
     let job = stack.create(&upload).await;
     let job = stack.end(job.id()).await;
-    stack.reset_account().await;
+    drop(settings);
     assert_eq!(job.state(), "failed");
     let details = job.details();
     assert!(
@@ -88,13 +88,12 @@ async fn a_region_that_the_account_has_not_enabled(stack: &Stack) {
 /// The functions call STS in the region that they run in.
 async fn a_region_without_sts(stack: &Stack) {
     let own_region = tests::env_var("AWS_REGION");
-    stack
-        .set_account(json!({"sts_inactive_regions": [own_region]}))
-        .await;
+    let settings = json!({"sts_inactive_regions": [own_region]});
+    let settings = stack.set_account(settings).await;
     let upload = stack.built_disk("without-sts").await;
     let job = stack.create(&upload).await;
     let job = stack.end(job.id()).await;
-    stack.reset_account().await;
+    drop(settings);
     assert_eq!(job.state(), "failed");
     let details = job.details();
     assert!(details.contains("RegionDisabledException"), "{details}");

@@ -90,6 +90,7 @@ pub struct Session<'a> {
     pub(crate) tag: JobTag,
     pub(crate) config: SdkConfig,
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) ebs: aws_sdk_ebs::Client,
 }
 
 impl<'a> Session<'a> {
@@ -142,6 +143,7 @@ impl<'a> Session<'a> {
             .build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::new(&config),
+            ebs: aws_sdk_ebs::Client::new(&config),
             config,
             job,
             tag,

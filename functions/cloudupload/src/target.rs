@@ -5,6 +5,7 @@ mod boot_mode;
 mod external_id;
 mod region;
 mod role;
+mod route;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,6 +16,7 @@ pub use self::{
     external_id::{BadExternalId, ExternalId},
     region::{BadRegion, Partition, Region},
     role::{AccountId, BadAccountId, BadRole, RoleArn},
+    route::{BadRoute, Route},
 };
 use crate::names::{FileName, checked_string};
 

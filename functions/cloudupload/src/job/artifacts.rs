@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, names::checked_string, target::BootMode};
+use crate::{
+    clock::Timestamp,
+    names::checked_string,
+    target::{BootMode, Route},
+};
 
 /// Something that a step is about to make. It is written into the record before AWS is asked for the first thing of its
 /// kind, so that the clean-up knows of it even when the step dies before it can write down the id.
@@ -39,6 +43,9 @@ impl Intent {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Artifacts {
+    /// The route that the job takes. The first release knew only `import`, and did not write it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_began: Option<Timestamp>,
     #[serde(rename = "received", skip_serializing_if = "Option::is_none")]
