@@ -24,6 +24,7 @@ pub(crate) fn session_at<'a>(endpoint: &Endpoint, job: &'a Job) -> Session<'a> {
         job,
         tag: JobTag::new(DEPLOYMENT, job.id),
         ec2: aws_sdk_ec2::Client::new(&config),
+        ebs: aws_sdk_ebs::Client::new(&config),
         config,
     }
 }
