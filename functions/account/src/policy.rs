@@ -1,6 +1,6 @@
 //! What a session in the user's account may do: what one step needs for one job, and nothing else.
 
-use cloudupload::target::Ec2Target;
+use cloudupload::{job::Job, target::Ec2Target};
 use serde_json::{Value, json};
 
 use crate::{
@@ -42,8 +42,9 @@ impl Purpose {
 
 /// The session policy: what the route needs for this, and what the AMI and its snapshot need, whatever the route. It allows
 /// nothing that the role does not allow. AWS takes no more than 2,048 characters (API reference, AssumeRole, `Policy`).
-pub(crate) fn of(purpose: Purpose, target: &Ec2Target, tag: &JobTag) -> Value {
-    let scope = Scope { target, tag };
+pub(crate) fn of(purpose: Purpose, job: &Job, tag: &JobTag) -> Value {
+    let target = &job.request.ec2;
+    let scope = Scope { job, target, tag };
     let mut statements = route::permissions(purpose, &scope);
     statements.extend(match purpose {
         Purpose::Open => vec![scope.anything(&["ec2:DescribeImages"])],
@@ -59,16 +60,28 @@ pub(crate) fn of(purpose: Purpose, target: &Ec2Target, tag: &JobTag) -> Value {
             scope.tagged(&["ec2:DeregisterImage", "ec2:DeleteSnapshot"]),
         ],
     });
+    if statements.is_empty() {
+        // STS takes no policy without a statement.
+        statements.push(json!({ "Effect": "Deny", "Action": "*", "Resource": "*" }));
+    }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
 /// The job that the statements of a policy are about.
 pub(crate) struct Scope<'a> {
+    pub(crate) job: &'a Job,
     pub(crate) target: &'a Ec2Target,
     pub(crate) tag: &'a JobTag,
 }
 
 impl Scope<'_> {
+    /// A snapshot in the target's region, of which the owner's account is no part (Service Authorization Reference,
+    /// "Amazon Elastic Block Store").
+    pub(crate) fn snapshot_arn(&self, id: &str) -> String {
+        let partition = self.target.role.partition();
+        format!("arn:{partition}:ec2:{}::snapshot/{id}", self.target.region)
+    }
+
     /// Actions on one resource, wherever it is.
     pub(crate) fn resource(&self, actions: &[&str], arn: &str) -> Value {
         json!({ "Effect": "Allow", "Action": actions, "Resource": arn })
@@ -105,28 +118,37 @@ impl Scope<'_> {
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::job::JobId;
+    use cloudupload::{job::JobId, target::Route};
 
     use super::*;
+    use crate::testing;
 
-    fn policy(purpose: Purpose) -> Value {
+    fn policy(route: Route, purpose: Purpose) -> Value {
+        let mut job = testing::job();
+        job.id = JobId::new(JobId::MAX.into()).unwrap();
+        job.artifacts.route = Some(route);
+        job.artifacts.blocks.block_snapshot = Some("snap-0123456789abcdef0".parse().unwrap());
         let target = json!({
             "role": "arn:aws-us-gov:iam::123456789012:role/obs", "external_id": "id", "region": "us-gov-west-1",
             "ami_name": "leap",
         });
-        let target = serde_json::from_value(target).unwrap();
-        let job = JobId::new(JobId::MAX.into()).unwrap();
-        let tag = JobTag::new("01234567-89ab-cdef-0123-456789abcdef", job);
-        of(purpose, &target, &tag)
+        job.request.ec2 = serde_json::from_value(target).unwrap();
+        let tag = JobTag::new("01234567-89ab-cdef-0123-456789abcdef", job.id);
+        of(purpose, &job, &tag)
+    }
+
+    fn all() -> impl Iterator<Item = (Route, Purpose, String)> {
+        let purposes = |route| Purpose::ALL.map(|purpose| (route, purpose));
+        let all = Route::ALL.into_iter().flat_map(purposes);
+        all.map(|(route, purpose)| (route, purpose, policy(route, purpose).to_string()))
     }
 
     #[test]
     fn every_policy_is_one_that_sts_takes() {
-        for purpose in Purpose::ALL {
-            let policy = policy(purpose).to_string();
+        for (route, purpose, policy) in all() {
             assert!(
                 policy.len() <= 2048,
-                "{purpose:?}: {} characters",
+                "{route}, {purpose:?}: {} characters",
                 policy.len()
             );
         }
@@ -134,17 +156,23 @@ mod tests {
 
     #[test]
     fn only_the_clean_up_removes() {
-        for purpose in Purpose::ALL {
-            let policy = policy(purpose).to_string();
-            let removes = [Purpose::RemoveTarget, Purpose::RemoveAll].contains(&purpose);
-            for action in ["s3:DeleteObject", "s3:AbortMultipartUpload"] {
-                assert_eq!(policy.contains(action), removes, "{purpose:?}");
-            }
+        for (route, purpose, policy) in all() {
             let removes_all = purpose == Purpose::RemoveAll;
-            for action in ["Delete", "Deregister", "Cancel"] {
-                let action = format!("ec2:{action}");
-                assert_eq!(policy.contains(&action), removes_all, "{purpose:?}");
+            let removes = removes_all || purpose == Purpose::RemoveTarget;
+            for action in ["s3:DeleteObject", "s3:AbortMultipartUpload"] {
+                let expected = removes && route == Route::Import;
+                assert_eq!(policy.contains(action), expected, "{route}, {purpose:?}");
             }
+            for action in ["ec2:Deregister", "ec2:Cancel"] {
+                let expected = removes_all && (action != "ec2:Cancel" || route == Route::Import);
+                assert_eq!(policy.contains(action), expected, "{route}, {purpose:?}");
+            }
+            let expected = removes_all || (removes && route == Route::Copy);
+            assert_eq!(
+                policy.contains("ec2:Delete"),
+                expected,
+                "{route}, {purpose:?}"
+            );
         }
     }
 
@@ -153,8 +181,24 @@ mod tests {
         let object = "arn:aws-us-gov:s3:::obs-cloudupload-123456789012-us-gov-west-1/\
                       01234567-89ab-cdef-0123-456789abcdef/job-2147483647.raw";
         assert_eq!(
-            policy(Purpose::Write)["Statement"],
+            policy(Route::Import, Purpose::Write)["Statement"],
             json!([{ "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": object }])
         );
+    }
+    #[test]
+    fn blocks_are_written_into_one_snapshot() {
+        let snapshot = "arn:aws-us-gov:ec2:us-gov-west-1::snapshot/snap-0123456789abcdef0";
+        assert_eq!(
+            policy(Route::Direct, Purpose::Write)["Statement"],
+            json!([{ "Effect": "Allow", "Action": ["ebs:PutSnapshotBlock"], "Resource": snapshot }])
+        );
+    }
+
+    /// STS takes no policy without a statement.
+    #[test]
+    fn a_step_that_needs_nothing_may_do_nothing() {
+        let nothing = json!([{ "Effect": "Deny", "Action": "*", "Resource": "*" }]);
+        assert_eq!(policy(Route::Copy, Purpose::Write)["Statement"], nothing);
+        assert_eq!(policy(Route::Copy, Purpose::Seal)["Statement"], nothing);
     }
 }

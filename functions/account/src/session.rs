@@ -13,12 +13,13 @@ use cloudupload::{
     journal::JobLog,
     settings::{SettingError, setting},
     store::Jobs,
+    target,
 };
 
 use crate::{
     ami::Ami,
     policy::{self, Purpose},
-    route::BucketRoute,
+    route::JobRoute,
     tags::JobTag,
 };
 
@@ -73,13 +74,13 @@ impl Accounts {
         job: &'a Job,
         purpose: Purpose,
     ) -> Result<Session<'a>, SessionError> {
-        Session::assume(
-            &self.config,
-            job,
-            JobTag::new(&self.deployment, job.id),
-            purpose,
-        )
-        .await
+        Session::assume(self, job, purpose).await
+    }
+
+    /// The configuration of clients for the service's own account, in another region than its own.
+    pub(crate) fn own_in(&self, region: &target::Region) -> SdkConfig {
+        let region = Region::new(region.to_string());
+        self.config.to_builder().region(region).build()
     }
 }
 
@@ -88,6 +89,7 @@ impl Accounts {
 pub struct Session<'a> {
     pub(crate) job: &'a Job,
     pub(crate) tag: JobTag,
+    pub(crate) accounts: Accounts,
     pub(crate) config: SdkConfig,
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) ebs: aws_sdk_ebs::Client,
@@ -95,11 +97,12 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     async fn assume(
-        config: &SdkConfig,
+        accounts: &Accounts,
         job: &'a Job,
-        tag: JobTag,
         purpose: Purpose,
     ) -> Result<Self, SessionError> {
+        let config = &accounts.config;
+        let tag = JobTag::new(&accounts.deployment, job.id);
         let target = &job.request.ec2;
         let role = target.role.to_string();
         let answer = aws_sdk_sts::Client::new(config)
@@ -108,7 +111,7 @@ impl<'a> Session<'a> {
             .external_id(target.external_id.secret())
             .role_session_name(NAME)
             .duration_seconds(SECONDS)
-            .policy(policy::of(purpose, target, &tag).to_string())
+            .policy(policy::of(purpose, job, &tag).to_string())
             .send()
             .await
             .map_err(|error| {
@@ -145,6 +148,7 @@ impl<'a> Session<'a> {
             ec2: aws_sdk_ec2::Client::new(&config),
             ebs: aws_sdk_ebs::Client::new(&config),
             config,
+            accounts: accounts.clone(),
             job,
             tag,
         })
@@ -156,8 +160,8 @@ impl<'a> Session<'a> {
     }
 
     /// The job's route.
-    pub fn route(&'a self, jobs: &'a Jobs, log: JobLog) -> BucketRoute<'a> {
-        BucketRoute::new(self, jobs, log)
+    pub fn route(&'a self, jobs: &'a Jobs, log: JobLog) -> JobRoute<'a> {
+        JobRoute::of(self, jobs, log)
     }
 
     /// The job's AMI.

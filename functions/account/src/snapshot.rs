@@ -13,7 +13,7 @@ use cloudupload::{
 
 use crate::{Session, tags};
 
-const NOT_FOUND: &str = "InvalidSnapshot.NotFound";
+pub(crate) const NOT_FOUND: &str = "InvalidSnapshot.NotFound";
 
 /// Delete attempts for a snapshot that an AMI still uses, or that has not got its tags yet.
 const DELETE: RetryBudget = RetryBudget {
@@ -41,7 +41,7 @@ impl Session<'_> {
     pub async fn remove_snapshot(&self, snapshot: &SnapshotId) -> Result<(), Failure> {
         let mut attempts = DELETE.start();
         loop {
-            let failure = match self.delete_snapshot(snapshot).await {
+            let failure = match delete(&self.ec2, snapshot).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
@@ -60,15 +60,18 @@ impl Session<'_> {
             }
         }
     }
+}
 
-    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<(), Failure> {
-        let answer = self
-            .ec2
-            .delete_snapshot()
-            .snapshot_id(snapshot.as_str())
-            .send()
-            .await
-            .map_err(Failure::of("ec2:DeleteSnapshot"));
-        aws::ok_on_codes(&[NOT_FOUND], answer).map(drop)
-    }
+/// Deletes the snapshot. Idempotent.
+pub(crate) async fn delete(
+    ec2: &aws_sdk_ec2::Client,
+    snapshot: &SnapshotId,
+) -> Result<(), Failure> {
+    let answer = ec2
+        .delete_snapshot()
+        .snapshot_id(snapshot.as_str())
+        .send()
+        .await
+        .map_err(Failure::of("ec2:DeleteSnapshot"));
+    aws::ok_on_codes(&[NOT_FOUND], answer).map(drop)
 }

@@ -3,7 +3,7 @@
 use cloudupload::{job::Job, retry};
 use fake_endpoint::{Endpoint, dynamodb};
 
-use crate::{JobTag, Session};
+use crate::{Accounts, JobTag, Session};
 
 pub(crate) const DEPLOYMENT: &str = "0a1b";
 
@@ -25,6 +25,10 @@ pub(crate) fn session_at<'a>(endpoint: &Endpoint, job: &'a Job) -> Session<'a> {
         tag: JobTag::new(DEPLOYMENT, job.id),
         ec2: aws_sdk_ec2::Client::new(&config),
         ebs: aws_sdk_ebs::Client::new(&config),
+        accounts: Accounts {
+            config: config.clone(),
+            deployment: DEPLOYMENT.to_owned(),
+        },
         config,
     }
 }

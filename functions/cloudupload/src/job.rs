@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     artifacts::{
-        AmiId, Artifacts, BadEc2Id, BucketArtifacts, Checkpoint, DiskFacts, ImportTaskId, Intent,
-        SnapshotId, Staged,
+        AmiId, Artifacts, BadEc2Id, BlocksArtifacts, BucketArtifacts, Checkpoint, DiskFacts,
+        ImportTaskId, Intent, SnapshotId, Staged,
     },
     id::{BadJobId, JobId},
     progress::Progress,

@@ -49,10 +49,14 @@ pub struct ReceiveOutput {
     pub done: bool,
 }
 
-/// The answer of `transfer`: the bytes of the disk that its slice came to.
+/// The answer of `transfer`: what its slice came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferOutput {
+    /// Bytes of the disk.
     pub bytes: u64,
+    /// Blocks written, where the route writes blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
 }
 
 /// The input of `seal`: what all slices came to.

@@ -8,7 +8,10 @@
 #[cfg(test)]
 mod tests;
 
-use account::{Accounts, Outcome, Purpose, Removal, Session, route};
+use account::{
+    Accounts, Outcome, Purpose, Removal, Session,
+    route::{Begun, SharedSnapshot},
+};
 use cloudupload::{job::Job, journal::JobLog, staging::Staging, store::Jobs};
 use tokio::time::{Instant, timeout_at};
 
@@ -45,13 +48,20 @@ impl CleanUp {
             let removed = self.staging.file(job.staged_key()).remove().await;
             removal.note("the staged file", removed).await;
         }
-        if !route::has_begun(&job.artifacts) {
+        let begun = Begun::of(job);
+        if begun.in_our_account {
+            // Whatever has become of the role since.
+            SharedSnapshot::of(&self.accounts, job, &self.jobs)
+                .remove(removal)
+                .await;
+        }
+        let (anything, purpose) = match keep {
+            Keep::Ami => (begun.besides_the_ami, Purpose::RemoveTarget),
+            Keep::Nothing => (begun.in_the_users_account, Purpose::RemoveAll),
+        };
+        if !anything {
             return;
         }
-        let purpose = match keep {
-            Keep::Ami => Purpose::RemoveTarget,
-            Keep::Nothing => Purpose::RemoveAll,
-        };
         match self.accounts.session(job, purpose).await {
             Ok(session) => self.remove_from(&session, keep, log, removal).await,
             Err(error) => removal.note_no_session(error).await,

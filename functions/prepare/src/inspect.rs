@@ -33,6 +33,8 @@ pub struct Findings {
     pub compression: Compression,
     pub table: Table,
     pub slices: Vec<Slice>,
+    /// Bytes of the image, as far as they are known before it is decoded.
+    pub image_len: u64,
 }
 
 /// Inspects a staged file of `size` bytes, called `name` in OBS.
@@ -55,7 +57,10 @@ pub async fn inspect(
         },
         Compression::Gzip | Compression::Zstd => plan::serial(compression, size, table.needs),
     };
+    let last = slices.last().and_then(|slice| slice.image.as_ref());
+    let image_len = last.map_or(table.needs, |image| image.end);
     Ok(Findings {
+        image_len,
         compression,
         table,
         slices,

@@ -62,6 +62,7 @@ impl Step for Prepare {
             compression,
             table,
             slices,
+            image_len,
         } = inspect(&self.staging, &file, name, request.size).await?;
         invocation
             .log(format!(
@@ -79,7 +80,7 @@ impl Step for Prepare {
         };
         let jobs = &invocation.environment.jobs;
         let route = session.route(jobs, invocation.environment.log(job.id));
-        let slices = route.open(slices, found).await?;
+        let slices = route.open(slices, image_len, found).await?;
         Ok(PrepareOutput {
             job: job.id,
             slices,

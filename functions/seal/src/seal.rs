@@ -1,6 +1,6 @@
 //! Seals the target of the job's route.
 
-use account::{Accounts, Purpose, route::FIRST_WAIT};
+use account::{Accounts, Purpose};
 use cloudupload::{
     environment::Environment,
     error::StepError,
@@ -28,14 +28,12 @@ impl Step for Seal {
         let job = &invocation.job;
         let session = self.accounts.session(job, Purpose::Seal).await?;
         let route = session.route(jobs, invocation.environment.log(job.id));
-        let slices = &invocation.input.slices;
-        let bytes = slices.iter().map(|slice| slice.bytes).sum();
-        let line = route.seal(bytes).await?;
+        let (line, wait) = route.seal(&invocation.input.slices).await?;
         invocation.log(line).await;
         Ok(PollOutput {
             job: job.id,
             done: false,
-            wait: FIRST_WAIT,
+            wait,
         })
     }
 }

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use account::{Accounts, Purpose, messages::TransferInput};
+use account::{
+    Accounts, Purpose,
+    messages::TransferInput,
+    route::{Blocks, SliceTarget},
+};
 use cloudupload::{
     environment::Environment,
     error::StepError,
     job::Progress,
     messages::TransferOutput,
+    meter::Meter,
     staging::{StagedFile, Staging},
     step::{Invocation, REPORT_PERIOD, Step},
 };
@@ -46,11 +51,11 @@ impl Step for Transfer {
         meter.begin(job.artifacts.transferred_bytes());
         let slice = &invocation.input.slice.slice;
         let work = timeout_at(invocation.deadline - RESERVE, self.transfer(invocation));
-        let bytes = work.await.unwrap_or_else(|_| Err(out_of_time(slice)))?;
+        let written = work.await.unwrap_or_else(|_| Err(out_of_time(slice)))?;
         let jobs = &invocation.environment.jobs;
         jobs.set_transferred(job.id, slice.index, meter.get())
             .await?;
-        Ok(TransferOutput { bytes })
+        Ok(written)
     }
 
     /// Says how far the transfer is, all slices together. One of the slices at work writes the line.
@@ -69,31 +74,52 @@ impl Step for Transfer {
 }
 
 impl Transfer {
-    async fn transfer(&self, invocation: &Invocation<'_, TransferInput>) -> Result<u64, StepError> {
+    async fn transfer(
+        &self,
+        invocation: &Invocation<'_, TransferInput>,
+    ) -> Result<TransferOutput, StepError> {
         let (job, meter) = (&invocation.job, &invocation.meter);
-        let input = &invocation.input.slice;
-        let jobs = &invocation.environment.jobs;
+        let to = &invocation.input.slice;
         let file = StagedFile::of(job)?;
-        let staged = input.slice.staged.clone();
-        let stream = self.staging.stream(file.clone(), staged, meter);
-        let decoder = match &input.slice.coding {
-            Coding::Whole(compression) => Decoder::whole(*compression, stream),
-            Coding::XzRun(run) => {
-                let records = self.staging.read(&file, run.records.clone()).await?;
-                Decoder::run(run.frame(&records)?, stream)
+        let mut slice = self.reader(&file, &to.slice, meter).await?;
+        let next = match &to.target {
+            // Its first bytes count as those of its own slice.
+            SliceTarget::Blocks(Blocks { next: Some(next) }) => {
+                Some(self.reader(&file, next, &Meter::new()).await?)
             }
+            _ => None,
         };
-        let mut slice = SliceReader::new(&input.slice, decoder);
-
         let session = self.accounts.session(job, Purpose::Write).await?;
-        let route = session.route(jobs, invocation.environment.log(job.id));
-        let writer = route.writer(input.target, &meter.retries)?;
-        let bytes = writer.write(&mut slice).await?;
+        let route = session.route(
+            &invocation.environment.jobs,
+            invocation.environment.log(job.id),
+        );
+        let written = route.write(to, &mut slice, next, &meter.retries).await?;
         if slice.disk().is_some_and(|disk| disk.vhd) {
             let line = "The image is a fixed VHD: its footer stays behind";
             invocation.log(line).await;
         }
-        Ok(bytes)
+        Ok(written)
+    }
+
+    /// Reads a slice from its staged bytes, which the meter counts. The stream begins when it is first read.
+    async fn reader(
+        &self,
+        file: &StagedFile,
+        slice: &Slice,
+        meter: &Meter,
+    ) -> Result<SliceReader<'static>, StepError> {
+        let stream = self
+            .staging
+            .stream(file.clone(), slice.staged.clone(), meter);
+        let decoder = match &slice.coding {
+            Coding::Whole(compression) => Decoder::whole(*compression, stream),
+            Coding::XzRun(run) => {
+                let records = self.staging.read(file, run.records.clone()).await?;
+                Decoder::run(run.frame(&records)?, stream)
+            }
+        };
+        Ok(SliceReader::new(slice, decoder))
     }
 }
 

@@ -185,9 +185,21 @@ fn name(
     let name = match service {
         "obs" => Some("OBS"),
         "s3" => s3_name(method, path, parameters),
+        "ebs" => ebs_name(method, path),
         _ => target.or(action),
     };
     name.unwrap_or(method).to_owned()
+}
+
+/// EBS direct API reference, "Request Syntax" of each action.
+fn ebs_name(method: &str, path: &str) -> Option<&'static str> {
+    let mut words = path.trim_matches('/').split('/');
+    match (method, words.next()?, words.next(), words.next()) {
+        ("POST", "snapshots", None, None) => Some("StartSnapshot"),
+        ("POST", "snapshots", Some("completion"), Some(_)) => Some("CompleteSnapshot"),
+        ("PUT", "snapshots", Some(_), Some("blocks")) => Some("PutSnapshotBlock"),
+        _ => None,
+    }
 }
 
 /// Method, whether the path is that of an object, the parameter that tells, and the name. The first that fits counts.

@@ -47,3 +47,27 @@ pub fn import_tasks(call: &Call, tasks: &[ImportTask<'_>]) -> Answer {
         "<importSnapshotTaskSet>{items}</importSnapshotTaskSet>"
     ))
 }
+
+/// A snapshot as EC2 shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    pub id: &'a str,
+    pub state: &'a str,
+    pub progress: &'a str,
+}
+
+/// The snapshots that there are (API reference, DescribeSnapshots, "Examples").
+pub fn snapshots(call: &Call, snapshots: &[Snapshot<'_>]) -> Answer {
+    let items = snapshots.iter().map(|snapshot| {
+        let Snapshot {
+            id,
+            state,
+            progress,
+        } = snapshot;
+        format!(
+            "<item><snapshotId>{id}</snapshotId><status>{state}</status><progress>{progress}</progress></item>"
+        )
+    });
+    let items: String = items.collect();
+    call.result(&format!("<snapshotSet>{items}</snapshotSet>"))
+}

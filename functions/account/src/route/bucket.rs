@@ -17,6 +17,7 @@ use cloudupload::{
     clock::Timestamp,
     job::{Artifacts, BucketArtifacts, ImportTaskId, Intent, Job, SnapshotId, Unrecorded},
     journal::JobLog,
+    messages::TransferOutput,
     multipart::{Location, MultipartError},
     retry::RetryBudget,
     store::{Jobs, StoreError},
@@ -32,7 +33,7 @@ use self::{
 pub use self::{
     parts::{Parts, TooLarge},
     user_bucket::UserBucketError,
-    writer::{SliceWriter, WriteError},
+    writer::WriteError,
 };
 use super::{SnapshotStatus, wait_after};
 use crate::{Session, messages::RouteSlice, removal::Removal, snapshot, tags::JobTag};
@@ -208,8 +209,9 @@ impl<'a> BucketRoute<'a> {
         Ok(slices)
     }
 
-    /// Makes the parts one object of `bytes`, and starts its import. Gives the line for the log.
-    pub async fn seal(&self, bytes: u64) -> Result<String, BucketError> {
+    /// Makes the parts one object, and starts its import. Gives the line for the log.
+    pub async fn seal(&self, slices: &[TransferOutput]) -> Result<String, BucketError> {
+        let bytes = slices.iter().map(|slice| slice.bytes).sum();
         let disk = self.disk(self.s3());
         let upload = disk.clone().upload(self.target_upload()?);
         upload.complete(bytes).await?;

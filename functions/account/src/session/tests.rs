@@ -33,7 +33,7 @@ async fn a_session_may_do_what_its_purpose_needs_and_no_more() {
         assert_eq!(call.parameter("DurationSeconds"), "1800");
         let sent: Value = serde_json::from_str(call.parameter("Policy")).unwrap();
         let tag = JobTag::new(DEPLOYMENT, job.id);
-        assert_eq!(sent, policy::of(purpose, &job.request.ec2, &tag));
+        assert_eq!(sent, policy::of(purpose, &job, &tag));
         for statement in sent["Statement"].as_array().unwrap() {
             // Whatever is not about one bucket or object has a condition.
             let names_all = statement["Resource"] == "*";

@@ -23,6 +23,10 @@ pub enum Intent {
     Disk,
     /// An import task.
     Import,
+    /// A snapshot that is written in blocks.
+    Snapshot,
+    /// A copy of a snapshot.
+    Copy,
     /// An AMI.
     Register,
 }
@@ -34,6 +38,8 @@ impl Intent {
             Intent::Staging => "staging_began",
             Intent::Disk => "disk_began",
             Intent::Import => "import_began",
+            Intent::Snapshot => "snapshot_began",
+            Intent::Copy => "copy_began",
             Intent::Register => "register_began",
         }
     }
@@ -62,6 +68,8 @@ pub struct Artifacts {
     pub transferred: Option<BTreeMap<String, u64>>,
     #[serde(flatten)]
     pub bucket: BucketArtifacts,
+    #[serde(flatten)]
+    pub blocks: BlocksArtifacts,
     /// The snapshot in the user's account, whatever the route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotId>,
@@ -87,6 +95,29 @@ pub struct BucketArtifacts {
     pub import_began: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import_task: Option<ImportTaskId>,
+}
+
+/// What the routes `direct` and `copy` have made. Only they write and read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlocksArtifacts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_began: Option<Timestamp>,
+    /// The snapshot that is written in blocks: in the user's account (`direct`) or in the service's own (`copy`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_snapshot: Option<SnapshotId>,
+    /// Its size in GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_gib: Option<u64>,
+    /// Whether it is encrypted, as EBS said when it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// When all of its blocks were written and it was completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Timestamp>,
+    /// When the first copy of it began, or was about to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_began: Option<Timestamp>,
 }
 
 impl Artifacts {
@@ -202,7 +233,8 @@ mod tests {
             "staged": {"etag": "e", "sha256": "00"}, "disk": {"compression": "xz", "boot": "uefi-preferred"},
             "upload_began": 4, "moved": {"0": 5, "1": 6}, "disk_began": 7, "target_upload": "t", "disk_size": 8,
             "import_began": 9, "import_task": "import-snap-1", "snapshot": "snap-1", "register_began": 10,
-            "image": "ami-1",
+            "image": "ami-1", "route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
+            "encrypted": false, "sealed": 12, "copy_began": 13,
         });
         let artifacts: Artifacts = serde_json::from_value(record.clone()).unwrap();
         assert_eq!(artifacts.transferred_bytes(), 11);
@@ -217,6 +249,8 @@ mod tests {
             Intent::Staging,
             Intent::Disk,
             Intent::Import,
+            Intent::Snapshot,
+            Intent::Copy,
             Intent::Register,
         ] {
             assert!(record[intent.field()].is_u64(), "{intent:?}");

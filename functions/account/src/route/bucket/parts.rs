@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use image::slice::Slice;
 use serde::{Deserialize, Serialize};
 
-use crate::messages::RouteSlice;
+use crate::{messages::RouteSlice, route::SliceTarget};
 
 const MIB: u64 = 1 << 20;
 
@@ -66,10 +66,10 @@ pub(super) fn number(slices: Vec<Slice>) -> Result<Vec<RouteSlice>, TooLarge> {
         };
         RouteSlice {
             slice,
-            target: Parts {
+            target: SliceTarget::Parts(Parts {
                 first_part,
                 part_size,
-            },
+            }),
         }
     });
     Ok(numbered.collect())
@@ -122,17 +122,18 @@ mod tests {
         slices
     }
 
+    fn parts_of(numbered: &RouteSlice) -> Parts {
+        match numbered.target {
+            SliceTarget::Parts(parts) => parts,
+            SliceTarget::Blocks(_) => panic!("{numbered:?}"),
+        }
+    }
+
     /// What S3 demands of every upload.
     fn check(numbered: &[RouteSlice]) {
         let mut next_part = 1;
-        for (
-            i,
-            RouteSlice {
-                slice,
-                target: parts,
-            },
-        ) in numbered.iter().enumerate()
-        {
+        for (i, slice) in numbered.iter().enumerate() {
+            let (parts, slice) = (parts_of(slice), &slice.slice);
             let last_slice = i + 1 == numbered.len();
             assert_eq!(parts.first_part, next_part);
             let image = slice.image.clone().unwrap();
@@ -169,7 +170,7 @@ mod tests {
         ] {
             let numbered = number(slices(&[len])).unwrap();
             check(&numbered);
-            let size = numbered[0].target.part_size.get();
+            let size = parts_of(&numbered[0]).part_size.get();
             assert_eq!(len.div_ceil(size.into()), parts);
         }
     }
@@ -179,7 +180,7 @@ mod tests {
         let size = |len: u64| {
             let numbered = number(plan::plain(len, 0).unwrap()).unwrap();
             check(&numbered);
-            u64::from(numbered[0].target.part_size.get())
+            u64::from(parts_of(&numbered[0]).part_size.get())
         };
         assert_eq!(size(77 << 30), USUAL_PART);
         assert!((8 * MIB + 1..=9 * MIB).contains(&size(80 << 30)));
@@ -192,7 +193,7 @@ mod tests {
     fn a_disk_of_unknown_length_has_parts_of_the_usual_size() {
         let numbered = number(plan::serial(Compression::Gzip, 1000, 512)).unwrap();
         assert_eq!(numbered.len(), 1);
-        let parts = numbered[0].target;
+        let parts = parts_of(&numbered[0]);
         assert_eq!((parts.first_part, parts.part_size.get()), (1, 8 << 20));
     }
 

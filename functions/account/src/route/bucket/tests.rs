@@ -53,7 +53,11 @@ async fn seal(endpoint: &Endpoint) -> Result<String, BucketError> {
         jobs_at(endpoint),
         log_at(endpoint, &job),
     );
-    BucketRoute::new(&session, &jobs, log).seal(10).await
+    let slices = [TransferOutput {
+        bytes: 10,
+        blocks: None,
+    }];
+    BucketRoute::new(&session, &jobs, log).seal(&slices).await
 }
 
 async fn poll(endpoint: &Endpoint, job: &Job) -> Result<SnapshotStatus, BucketError> {

@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use cloudupload::{
     aws::{self, Failure, RetryCount},
     job::Unrecorded,
+    messages::TransferOutput,
     multipart::Writer,
 };
 use image::slice::{SliceError, SliceReader};
@@ -52,7 +53,10 @@ impl BucketRoute<'_> {
 impl SliceWriter {
     /// Writes all bytes of the slice, and answers how many they were. Parts go out before the slice is known to be sound,
     /// so the object must not be completed after an error.
-    pub async fn write(mut self, slice: &mut SliceReader<'_>) -> Result<u64, WriteError> {
+    pub async fn write(
+        mut self,
+        slice: &mut SliceReader<'_>,
+    ) -> Result<TransferOutput, WriteError> {
         let mut bytes = 0;
         loop {
             let part = self.fill(slice).await?;
@@ -71,7 +75,10 @@ impl SliceWriter {
             tokio::task::yield_now().await;
         }
         self.writer.flush().await?;
-        Ok(bytes)
+        Ok(TransferOutput {
+            bytes,
+            blocks: None,
+        })
     }
 
     /// The bytes of the next part; none at the end of the slice.

@@ -1,0 +1,132 @@
+//! The route `direct`: blocks go straight into a snapshot in the user's account (EBS direct APIs). It needs no bucket and
+//! no service role, and takes seconds.
+
+use std::collections::BTreeSet;
+
+use cloudupload::{
+    aws::RetryCount,
+    clock::Timestamp,
+    job::{Artifacts, SnapshotId},
+    messages::TransferOutput,
+    store::Jobs,
+};
+use image::slice::{Slice, SliceReader};
+use serde_json::Value;
+
+use super::{
+    SnapshotStatus,
+    blocks::{self, BlockSnapshot, BlocksError, Look, WriteError},
+    short_wait,
+};
+use crate::{
+    Session,
+    messages::RouteSlice,
+    policy::{Purpose, Scope},
+    removal::Removal,
+};
+
+/// The route of one job.
+#[derive(Clone, Debug)]
+pub struct DirectRoute<'a> {
+    session: &'a Session<'a>,
+    jobs: &'a Jobs,
+}
+
+impl<'a> DirectRoute<'a> {
+    pub(crate) fn new(session: &'a Session<'a>, jobs: &'a Jobs) -> Self {
+        Self { session, jobs }
+    }
+
+    fn snapshot(&self) -> BlockSnapshot<'_> {
+        BlockSnapshot {
+            job: self.session.job,
+            tag: &self.session.tag,
+            jobs: self.jobs,
+            ebs: self.session.ebs.clone(),
+            ec2: self.session.ec2.clone(),
+        }
+    }
+
+    /// Starts the snapshot.
+    pub(super) async fn open(
+        &self,
+        slices: Vec<Slice>,
+        image_len: u64,
+        found: Artifacts,
+    ) -> Result<Vec<RouteSlice>, BlocksError> {
+        self.snapshot().start(image_len, found).await?;
+        Ok(blocks::pair(slices))
+    }
+
+    pub(super) async fn write<'s>(
+        &self,
+        start: u64,
+        slice: &mut SliceReader<'s>,
+        next: Option<SliceReader<'s>>,
+        retries: &RetryCount,
+    ) -> Result<TransferOutput, WriteError> {
+        self.snapshot().write(start, slice, next, retries).await
+    }
+
+    pub(super) async fn seal(&self, slices: &[TransferOutput]) -> Result<String, BlocksError> {
+        self.snapshot().complete(slices).await
+    }
+
+    /// Looks whether the snapshot is complete. It has its tags from the start.
+    pub(super) async fn poll(&self) -> Result<SnapshotStatus, BlocksError> {
+        let snapshot = self.snapshot();
+        let id = snapshot.id()?.clone();
+        match snapshot.look().await? {
+            Look::Completed => {
+                let update = Artifacts {
+                    snapshot: Some(id.clone()),
+                    ..Artifacts::default()
+                };
+                self.jobs.record(self.session.job.id, &update).await?;
+                Ok(SnapshotStatus::Ready(id))
+            }
+            Look::Pending { progress } => {
+                let sealed = self.session.job.artifacts.blocks.sealed;
+                Ok(SnapshotStatus::Working {
+                    percent: None,
+                    line: format!("EBS completes {id}: it is at {progress}"),
+                    wait: short_wait(Timestamp::now().since(sealed.unwrap_or(Timestamp::now()))),
+                })
+            }
+        }
+    }
+
+    /// The snapshots that this route made, which are to be deleted: the undo of [`open`](Self::open). A snapshot that is
+    /// deleted takes no blocks any more, nor can it be completed.
+    pub(super) async fn remove(&self, removal: &mut Removal<'_>) -> BTreeSet<SnapshotId> {
+        let artifacts = &self.session.job.artifacts;
+        let mut snapshots = BTreeSet::from_iter(artifacts.blocks.block_snapshot.clone());
+        snapshots.extend(artifacts.snapshot.clone());
+        let found = self.snapshot().find().await;
+        let found = found.map(|found| snapshots.extend(found));
+        removal.note("snapshots, if there are any", found).await;
+        snapshots
+    }
+}
+
+/// What each step needs for this route in the user's account.
+pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
+    let on_snapshot = |actions: &[&str]| {
+        let id = scope.job.artifacts.blocks.block_snapshot.as_ref();
+        let id = id.map_or("*", SnapshotId::as_str);
+        scope.resource(actions, &scope.snapshot_arn(id))
+    };
+    match purpose {
+        Purpose::Open => vec![
+            scope.resource(&["ebs:StartSnapshot"], &scope.snapshot_arn("*")),
+            scope.create_tags(),
+        ],
+        Purpose::Write => vec![on_snapshot(&["ebs:PutSnapshotBlock"])],
+        Purpose::Seal => vec![
+            on_snapshot(&["ebs:CompleteSnapshot"]),
+            scope.anything(&["ec2:DescribeSnapshots"]),
+        ],
+        Purpose::Poll | Purpose::RemoveAll => vec![scope.anything(&["ec2:DescribeSnapshots"])],
+        Purpose::Register | Purpose::RemoveTarget => vec![],
+    }
+}
