@@ -6,6 +6,9 @@
 //! region. `CopySnapshot` has no client token (EC2 API reference, "Ensuring idempotency"), and what it made may not be
 //! listed at once ("Eventual consistency in the Amazon EC2 API").
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_ec2::types::{OperationType, ResourceType, SnapshotAttributeName};
