@@ -23,8 +23,8 @@ def image_arn(image: str) -> str:
     return arn("ec2", f"image/{image}", get_region())
 
 
-def snapshot_arn(snapshot: str) -> str:
-    return arn("ec2", f"snapshot/{snapshot}", get_region())
+def snapshot_arn(snapshot: str, region: str = "") -> str:
+    return arn("ec2", f"snapshot/{snapshot}", region or get_region())
 
 
 def import_task_arn(task: str) -> str:
@@ -58,11 +58,17 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "DisableImage": lambda query: [image_arn(query.text("ImageId"))],
     "EnableImage": lambda query: [image_arn(query.text("ImageId"))],
     "DeleteSnapshot": lambda query: [snapshot_arn(query.text("SnapshotId"))],
+    "CopySnapshot": lambda query: [
+        snapshot_arn("*"),
+        snapshot_arn(query.text("SourceSnapshotId"), query.text("SourceRegion")),
+    ],
+    "ModifySnapshotAttribute": lambda query: [snapshot_arn(query.text("SnapshotId"))],
+    "DescribeSnapshotAttribute": lambda query: [snapshot_arn(query.text("SnapshotId"))],
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
 """The ARNs that a caller of each action needs; None where ministack's own rule is left to answer."""
 
-TAGGING = frozenset({"CreateTags", "ImportSnapshot", "RegisterImage"})
+TAGGING = frozenset({"CopySnapshot", "CreateTags", "ImportSnapshot", "RegisterImage"})
 """The actions whose requests carry aws:RequestTag/<key> and aws:TagKeys."""
 
 
@@ -97,8 +103,10 @@ def allowed(action: str, resource: str, service: str, context: dict[str, Any] | 
 
 
 def require_all(action: str, query: Query) -> None:
-    """Checks what ministack has not: the resources after the first."""
-    context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", query.parameters)
+    """Checks what ministack has not: the resources after the first. The source of a copy is given no tags, so that
+    conditions on them are not met there."""
+    of_tags = {} if action == "CopySnapshot" else query.parameters
+    context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", of_tags)
     for resource in resource_arns(query.parameters)[1:]:
         require(f"ec2:{action}", resource, context=context)
 
@@ -133,7 +141,7 @@ def with_resource_tags(enforce: Callable[..., Any]) -> Callable[..., Any]:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         context = dict(service_context or {})
-        if service == "ec2":
+        if service in ("ec2", "ebs"):
             tags = tags_of(resource_arn.rpartition("/")[2])
             context |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
         return enforce(key, action, service, region, resource_arn, context)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ministack.services import ec2
 
+import snapshots
 from ec2_query import Query, Refusal, invalid_value
 
 ARCHITECTURES = ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")
@@ -94,7 +95,7 @@ def check_mapping(mapping: dict[str, Any]) -> dict[str, Any]:
                 "InvalidBlockDeviceMapping",
                 f"Volume of size {ebs['VolumeSize']}GB is smaller than snapshot '{snapshot}', expect size >= {size}GB",
             )
-        ebs["Encrypted"] = str(ec2._snapshots[snapshot]["Encrypted"]).lower()
+        ebs["Encrypted"] = str(bool(ec2._snapshots[snapshot]["Encrypted"])).lower()
     elif ebs and "VolumeSize" not in ebs:
         raise Refusal("InvalidBlockDeviceMapping", f"Either snapshot ID or volume size must be provided for: {device}")
     return {**mapping, "Ebs": ebs} if ebs else mapping
@@ -106,7 +107,7 @@ def snapshot_size(snapshot: str) -> int:
     The text for one that is not completed is AWS's for volumes (tschellenbach/Snaptastic issue 17).
     """
     check_snapshot_id(snapshot)
-    record = ec2._snapshots.get(snapshot)
+    record = snapshots.find(snapshot)
     if record is None:
         raise Refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist.")
     if record["State"] != "completed":

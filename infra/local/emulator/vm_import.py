@@ -19,14 +19,15 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.concurrency import spawn_background
-from ministack.core.responses import AccountRegionScopedDict, get_account_id
+from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import ec2
 
 import ec2_access
+from blocks import BLOCK
 from disk_image import FORMATS, InvalidDisk, check_disk
 from ec2_query import Answer, Query, Refusal, add_tags, invalid_value, serve, tags_of
 from import_source import Source, check_object, check_role, readable, still_readable
-from snapshots import SnapshotStore
+from snapshots import SnapshotStore, new_record
 
 log = logging.getLogger("vm_import")
 
@@ -189,8 +190,13 @@ class VmImport:
         self.store.put(snapshot, image)
         task.started += time.monotonic() - before  # the time of a task is the same on every machine
         self.wait(task, SNAPSHOT_APPEARS, lambda: still_readable(task.source, image))
-        record = snapshot_record(task)
-        ec2._snapshots[snapshot] = record
+        record = new_record(
+            ceil(len(image) / GIB),
+            f"Created by AWS-VMImport service for {task.id}",
+            None,
+            SnapshotId=snapshot,
+            Blocks=range(ceil(len(image) / BLOCK)),
+        )
         self.wait(task, 1.0, lambda: None)
         if snapshot not in ec2._snapshots:
             raise InvalidDisk(f"The snapshot {snapshot} was deleted during the import")
@@ -261,22 +267,6 @@ def page_of(tasks: list[Task], query: Query) -> tuple[list[Task], str]:
 
 
 # Answers
-
-
-def snapshot_record(task: Task) -> dict[str, Any]:
-    """A snapshot as ministack keeps it, still pending."""
-    return {
-        "SnapshotId": task.snapshot,
-        "VolumeId": "vol-ffffffff",
-        "VolumeSize": ceil(task.disk_image_size / GIB),
-        "Description": f"Created by AWS-VMImport service for {task.id}",
-        "State": "pending",
-        "StartTime": ec2._now_ts(),
-        "Progress": "0%",
-        "OwnerId": get_account_id(),
-        "Encrypted": False,
-        "StorageTier": "standard",
-    }
 
 
 def task_xml(task: Task) -> str:
