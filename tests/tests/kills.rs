@@ -13,6 +13,8 @@ async fn wherever_it_is() {
     let stack = Stack::new().await;
     for (function, call) in [
         // created
+        (function::PREFLIGHT, "sts:AssumeRole"),
+        (function::PREFLIGHT, "ec2:DescribeImages"),
         (function::RECEIVE, "dynamodb:UpdateItem"),
         // receiving
         (function::RECEIVE, "s3:CreateMultipartUpload"),

@@ -4,13 +4,15 @@ use cloudupload::target::Ec2Target;
 use serde_json::{Value, json};
 
 use crate::{
-    route,
+    preflight, route,
     tags::{self, JobTag},
 };
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// `preflight`: tries what the role allows, and makes nothing.
+    Preflight,
     /// `prepare`: opens the route's target, and looks whether the AMI's name is free.
     Open,
     /// `transfer`: writes one slice.
@@ -29,7 +31,8 @@ pub enum Purpose {
 
 impl Purpose {
     #[cfg(test)]
-    pub(crate) const ALL: [Purpose; 7] = [
+    pub(crate) const ALL: [Purpose; 8] = [
+        Purpose::Preflight,
         Purpose::Open,
         Purpose::Write,
         Purpose::Seal,
@@ -46,6 +49,7 @@ pub(crate) fn of(purpose: Purpose, target: &Ec2Target, tag: &JobTag) -> Value {
     let scope = Scope { target, tag };
     let mut statements = route::permissions(purpose, &scope);
     statements.extend(match purpose {
+        Purpose::Preflight => preflight::permissions(&scope),
         Purpose::Open => vec![scope.anything(&["ec2:DescribeImages"])],
         Purpose::Write | Purpose::Seal | Purpose::RemoveTarget => vec![],
         Purpose::Poll => vec![scope.create_tags()],
@@ -69,6 +73,13 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// A snapshot in the target's region, of which the owner's account is no part (Service Authorization Reference,
+    /// "Amazon Elastic Block Store").
+    pub(crate) fn snapshot_arn(&self, id: &str) -> String {
+        let partition = self.target.role.partition();
+        format!("arn:{partition}:ec2:{}::snapshot/{id}", self.target.region)
+    }
+
     /// Actions on one resource, wherever it is.
     pub(crate) fn resource(&self, actions: &[&str], arn: &str) -> Value {
         json!({ "Effect": "Allow", "Action": actions, "Resource": arn })

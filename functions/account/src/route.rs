@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use cloudupload::job::{Artifacts, SnapshotId};
 
-pub(crate) use bucket::permissions;
 pub use bucket::{BucketError, BucketRoute, Parts as SliceTarget, SliceWriter, WriteError};
+pub(crate) use bucket::{bucket_name, permissions};
 
 /// Whether any route has begun to make something in the user's account for the job.
 pub fn has_begun(artifacts: &Artifacts) -> bool {
