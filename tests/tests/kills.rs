@@ -18,6 +18,7 @@ async fn wherever_it_is() {
     for (route, function, call) in [
         // created
         (Direct, function::PREFLIGHT, "sts:AssumeRole"),
+        (Direct, function::PREFLIGHT, "ec2:DescribeImages"),
         (Direct, function::RECEIVE, "dynamodb:UpdateItem"),
         // receiving
         (Direct, function::RECEIVE, "s3:CreateMultipartUpload"),

@@ -4,6 +4,7 @@
 mod ami;
 pub mod messages;
 mod policy;
+mod preflight;
 mod removal;
 pub mod route;
 mod session;
@@ -14,6 +15,7 @@ mod testing;
 
 pub use ami::{Ami, AmiError};
 pub use policy::Purpose;
+pub use preflight::{BadCopyRoute, Choice, CopyRoute, PreflightError, Refusal};
 pub use removal::{Outcome, Removal};
 pub use session::{Accounts, Session, SessionError};
 pub use tags::JobTag;

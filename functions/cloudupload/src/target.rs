@@ -29,6 +29,9 @@ pub struct Ec2Target {
     pub ami_name: AmiName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vpc_subnet_id: Option<SubnetId>,
+    /// The route that the user asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
 }
 
 /// The body of a create call. [`of`](Self::of) makes a target of it once the file is known.
@@ -145,6 +148,7 @@ impl Ec2Params {
                 .ami_name
                 .unwrap_or_else(|| AmiName::from_file_name(file)),
             vpc_subnet_id: self.vpc_subnet_id,
+            route: None,
         }
     }
 }
