@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import io
 import json
+import mmap
 import os
 import signal
 import socket
@@ -347,7 +348,7 @@ class EbsCase(Case):
         found = self.ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
         return {block["BlockIndex"]: block["BlockToken"] for block in found}
 
-    def disk(self, snapshot: str, account: str | None = None) -> bytes:
+    def disk(self, snapshot: str, account: str | None = None) -> mmap.mmap:
         """What ami-to-file makes of an AMI of a snapshot."""
         account = account or self.account
         arguments = image_arguments(f"disk-{time.monotonic_ns()}", snapshot)
@@ -362,8 +363,10 @@ class EbsCase(Case):
         }
         command = [sys.executable, str(LAUNCHER / "ami_to_file.py"), image, str(target)]
         subprocess.run(command, env=environment, check=True)
-        disk = target.read_bytes()
+        with target.open("rb") as file:
+            disk = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         target.unlink()
+        self.addCleanup(disk.close)
         return disk
 
 

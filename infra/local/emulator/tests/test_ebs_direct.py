@@ -128,11 +128,12 @@ class Put(EbsCase):
         self.assertEqual(got["BlockData"].read(), bytes(BLOCK))
 
     def test_a_sealed_or_deleted_snapshot_takes_none(self) -> None:
-        self.with_settings(self.account, snapshot_pending_seconds=0.5)
+        self.with_settings(self.account, snapshot_pending_seconds=3600)
         snapshot, data = self.start(), noise(BLOCK)
         self.put(snapshot, 0, data)
         self.ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=1)
         self.refused_put(VALIDATION, "Snapshot is already completed", 400, snapshot, 1, data)
+        emulator.settings(self.account)
         self.until_final(snapshot)
         self.refused_put(VALIDATION, "Snapshot is already completed", 400, snapshot, 1, data)
         pending = self.start()
@@ -154,17 +155,16 @@ class Put(EbsCase):
 
 class Complete(EbsCase):
     def test_it_is_pending_for_a_while(self) -> None:
-        self.with_settings(self.account, snapshot_pending_seconds=0.5)
+        self.with_settings(self.account, snapshot_pending_seconds=3600)
         snapshot = self.start()
-        began = time.monotonic()
         answer = self.ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=0)
         self.assertEqual((answer["Status"], answer["ResponseMetadata"]["HTTPStatusCode"]), ("pending", 202))
         image = image_arguments("pending", snapshot)
         self.refused("IncorrectState", self.ec2.register_image, "is not 'completed'", **image)
         self.refused(MISSING, self.listed, snapshot=snapshot)
+        emulator.settings(self.account)
         found = self.until_final(snapshot)
         self.assertEqual((found["State"], found["Progress"]), ("completed", "100%"))
-        self.assertGreaterEqual(time.monotonic() - began, 0.5)
         again = self.ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=0)
         self.assertEqual(again["Status"], "completed")
         self.ec2.register_image(**image)
@@ -202,12 +202,11 @@ class Complete(EbsCase):
         self.assertEqual(self.state(snapshot)["State"], "pending")
 
     def test_a_time_out(self) -> None:
-        self.with_settings(self.account, snapshot_timeout_minute_seconds=0.1)
+        self.with_settings(self.account, snapshot_timeout_minute_seconds=0.3)
         idle, busy = self.start(Timeout=10), self.start(Timeout=10)
-        for _ in range(8):
-            time.sleep(0.2)
+        while (found := self.state(idle))["State"] == "pending":
             self.put(busy, 0, noise(BLOCK))
-        found = self.until_final(idle)
+            time.sleep(0.2)
         self.assertEqual((found["State"], found["StateMessage"]), ("error", "Snapshot timed out"))
         self.assertEqual(self.state(busy)["State"], "pending")
         self.refused(MISSING, self.put, snapshot=idle, index=0, data=noise(BLOCK))
@@ -305,14 +304,13 @@ class Quotas(EbsCase):
         return codes
 
     def test_requests_a_second(self) -> None:
-        self.with_settings(self.account, put_snapshot_block_per_second=3, start_snapshot_per_second=1000)
+        self.with_settings(self.account, put_snapshot_block_per_second=2)
         snapshot, data = self.start(), noise(BLOCK)
         began = time.monotonic()
-        codes = self.codes(lambda: self.put(snapshot, 0, data), 12)
+        codes = self.codes(lambda: self.put(snapshot, 0, data), 16)
         seconds = time.monotonic() - began
         self.assertEqual(set(codes), {"", "ThrottlingException"})
-        self.assertEqual(codes[:4], ["", "", "", "ThrottlingException"])
-        self.assertLessEqual(codes.count(""), 3 * (int(seconds) + 1))
+        self.assertLessEqual(codes.count(""), 2 * (int(seconds) + 1))
         emulator.settings(self.account, start_snapshot_per_second=1)
         self.assertIn("ThrottlingException", self.codes(self.start, 3))
         time.sleep(1)

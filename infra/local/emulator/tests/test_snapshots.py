@@ -99,8 +99,7 @@ class Sharing(SnapshotCase):
 
 class Copying(SnapshotCase):
     def test_a_shared_snapshot(self) -> None:
-        emulator.settings(OTHER, snapshot_copy_seconds=1)
-        self.addCleanup(emulator.settings, OTHER)
+        self.with_settings(OTHER, snapshot_copy_seconds=2)
         data = noise(BLOCK)
         snapshot = self.written({3: data})
         self.share(snapshot)
@@ -167,15 +166,15 @@ class Copying(SnapshotCase):
             self.refused(code, self.copy, snapshot=snapshot, **arguments)
 
     def test_a_limit_of_copies(self) -> None:
-        emulator.settings(OTHER, snapshot_copies=2, snapshot_copy_seconds=2)
-        self.addCleanup(emulator.settings, OTHER)
+        self.with_settings(OTHER, snapshot_copies=2, snapshot_copy_seconds=3600)
         snapshot = self.written({})
         self.share(snapshot)
-        first, _ = self.copy(snapshot), self.copy(snapshot)
+        copies = [self.copy(snapshot), self.copy(snapshot)]
         text = "Too many snapshot copies in progress. The limit is 2 for this destination region."
         self.refused("ResourceLimitExceeded", self.copy, text, 400, snapshot=snapshot)
-        self.until_final(first, OTHER)
-        time.sleep(0.5)
+        emulator.settings(OTHER, snapshot_copies=2)
+        for copied in copies:
+            self.until_final(copied, OTHER)
         self.copy(snapshot)
 
     def test_who_may(self) -> None:
