@@ -7,6 +7,7 @@ that are not there, too, so that they read as noise (seen: awslabs/coldsnap 395 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -17,9 +18,15 @@ BLOCKS_PER_GIB = (1 << 30) // BLOCK
 
 
 def create(path: Path, gib: int) -> None:
+    """A file of the volume's size, all holes. Where the file system has no files so large (ext4: 16 TiB), it is as long
+    as its last block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
-        file.truncate(gib << 30)
+        try:
+            file.truncate(gib << 30)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
 
 
 def write(path: Path, index: int, data: bytes) -> None:

@@ -26,6 +26,7 @@ import encryption
 import snapshots
 from blocks import BLOCK
 from ebs_api import Answer, Refusal, Request, answered, authorize, invalid, missing
+from ec2_access import snapshot_arn
 from ec2_query import MOST_TAGS, Tags, add_tags, tags_of
 from rates import Rates
 from snapshots import COMPLETED, ERROR, PENDING, Record, SnapshotStore
@@ -71,7 +72,8 @@ class Writing:
         return {"State": COMPLETED, "Progress": "100%"}
 
     def linear_checksum(self) -> str:
-        return base64.b64encode(hashlib.sha256(b"".join(self.digests[index] for index in sorted(self.digests))).digest()).decode()
+        digests = b"".join(self.digests[index] for index in sorted(self.digests))
+        return base64.b64encode(hashlib.sha256(digests).digest()).decode()
 
 
 class EbsDirect:
@@ -114,7 +116,7 @@ class EbsDirect:
             return answered(201, known[1])
         check_start(given, tags)
         source = parent_of(given) if parent else None
-        writing = [each for each in snapshots.of_caller() if each["State"] == PENDING and each.get("Course")]
+        writing = [each for each in snapshots.of_caller() if isinstance(each.get("Course"), Writing)]
         if len(writing) >= settings.pending_snapshots:
             raise Refusal(
                 "ConcurrentLimitExceededException", "You have reached the limit for pending snapshots in this account."
@@ -220,7 +222,7 @@ class EbsDirect:
         return 200, headers, data
 
     def readable(self, snapshot: str) -> tuple[Record, Path]:
-        """ "The snapshot can be accessed only if it has a completed status." By its owner, and whom it is shared with."""
+        """ "The snapshot can be accessed only if it has a completed status." By its owner and who it is shared with."""
         found = snapshots.usable(snapshot, get_region())
         if found is None or found[1]["State"] != COMPLETED:
             raise missing(snapshot)
@@ -254,7 +256,7 @@ def start_context(given: dict[str, Any], tags: Tags) -> dict[str, Any]:
         if name in given:
             context[key] = str(given[name])
     if parent := given.get("ParentSnapshotId"):
-        context["ebs:ParentSnapshot"] = ebs_api.ec2_access.snapshot_arn(parent)
+        context["ebs:ParentSnapshot"] = snapshot_arn(parent)
     return context
 
 

@@ -9,6 +9,7 @@ handler, through `require`.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,11 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
 """The ARNs that a caller of each action needs; None where ministack's own rule is left to answer."""
+
+_SHARING = re.compile(
+    r"(?:CreateVolumePermission\.(?P<verb>Add|Remove)\.\d+\.)?(?P<who>UserId|UserGroup|Group)(?:\.\d+)?"
+)
+"""The parameters of ModifySnapshotAttribute that name accounts and groups, in either form of the request."""
 
 TAGGING = frozenset({"CopySnapshot", "CreateTags", "ImportSnapshot", "RegisterImage"})
 """The actions whose requests carry aws:RequestTag/<key> and aws:TagKeys."""
@@ -149,6 +155,25 @@ def with_resource_tags(enforce: Callable[..., Any]) -> Callable[..., Any]:
     return enforced
 
 
+def with_sharing_keys(context_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """ec2:Add/userId and its like, by which a policy can say with whom a snapshot may be shared."""
+
+    @functools.wraps(context_of)
+    def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
+        keys = context_of(service, action, body, parameters)
+        if action != "ec2:ModifySnapshotAttribute":
+            return keys
+        named: dict[str, list[str]] = {}
+        operation = Query(parameters).text("OperationType").capitalize()
+        for name in parameters:
+            if match := _SHARING.fullmatch(name):
+                key = f"ec2:{match['verb'] or operation}/{'userId' if match['who'] == 'UserId' else 'group'}"
+                named.setdefault(key, []).append(Query(parameters).text(name))
+        return keys | {key: values[0] if len(values) == 1 else values for key, values in named.items()}
+
+    return context
+
+
 def install() -> None:
     """Puts the ARNs above in place of ministack's, and lets conditions see the tags of these resources."""
     resolve = iam_actions.extract_resource_arn
@@ -163,4 +188,5 @@ def install() -> None:
     iam_actions.extract_resource_arn = extract
     # Else ministack looks for members named Tags, in a 10 MB model that it would parse in the first EC2 request.
     iam_actions._TAG_OPERATIONS["ec2"] = TAGGING
+    iam_actions.request_tag_context = with_sharing_keys(iam_actions.request_tag_context)
     iam_evaluator.enforce = with_resource_tags(iam_evaluator.enforce)

@@ -22,7 +22,7 @@ import encryption
 import snapshots
 from ec2_query import Answer, Query, Refusal, add_tags, check_filters, ec2_element, invalid_value, serve
 from image_checks import check_snapshot_id
-from snapshots import COMPLETED, ERROR, PENDING, Record, SnapshotStore
+from snapshots import COMPLETED, ERROR, Record, SnapshotStore
 
 FILTERS = (
     "description",
@@ -108,7 +108,7 @@ class Snapshots:
                 f"The limit is {settings.snapshot_copies:.0f} for this destination region.",
             )
         found = snapshots.usable(source, region)
-        key = key_of(query, found is not None and found[1]["Encrypted"])
+        key = encryption.key_of(query, found is not None and found[1]["Encrypted"])
         record = snapshots.new_record(
             found[1]["VolumeSize"] if found else 0,
             query.text("Description"),
@@ -158,15 +158,6 @@ def image_using(snapshot: str) -> str | None:
 
 
 # CopySnapshot
-
-
-def key_of(query: Query, source_is_encrypted: bool) -> str | None:
-    """ "You cannot set this parameter [Encrypted] to false": it is passed over then."""
-    key = query.text("KmsKeyId")
-    try:
-        return encryption.key_for(bool(query.flag("Encrypted")) or source_is_encrypted, key)
-    except ValueError:
-        raise Refusal("InvalidParameterValue", f"The specified keyId {key} is invalid") from None
 
 
 def fault_of(found: tuple[str, Record] | None) -> str:
@@ -222,8 +213,8 @@ def is_of(record: Record, owners: list[str]) -> bool:
 
 
 def is_restorable(record: Record, accounts: list[str]) -> bool:
-    """RestorableByUserIds: "You can specify AWS account IDs (if you own the snapshots), self for snapshots for which you
-    own or have explicit permissions, or all for public snapshots." Nothing is public here."""
+    """RestorableByUserIds: "You can specify AWS account IDs (if you own the snapshots), self for snapshots for which
+    you own or have explicit permissions, or all for public snapshots." Nothing is public here."""
     named = [get_account_id() if account == "self" else account for account in accounts]
     return not accounts or any(
         account == record["OwnerId"] or snapshots.is_shared_with(record, account) for account in named

@@ -13,12 +13,15 @@ import uuid
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 
 from arns import arn
+from ec2_query import Query, Refusal
 
 ALIAS = "alias/aws/ebs"
 """The AWS managed key of an account and region, which can't be shared."""
 
 _KEY_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-_KEY = re.compile(rf"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{{12}}:)?(?P<name>key/{_KEY_ID}|alias/[\w/-]{{1,250}})")
+_KEY = re.compile(
+    rf"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{{12}}:)?(?P<name>key/{_KEY_ID}|alias/[\w/-]{{1,250}})"
+)
 
 _by_default = AccountRegionScopedDict()
 
@@ -38,11 +41,23 @@ def managed_key() -> str:
 
 
 def key_for(encrypted: bool | None, key: str | None) -> str | None:
-    """The ARN of the key of a new snapshot that has no encrypted source; None without encryption. ValueError for what
-    names no key of this region."""
+    """The ARN of the key of a new snapshot; None without encryption. ValueError for what is no key of this region."""
     if key:
         return key_arn(key)
     return managed_key() if encrypted or is_by_default() else None
+
+
+def key_of(query: Query, source_is_encrypted: bool = False) -> str | None:
+    """The same for a request to EC2. "If a KmsKeyId is specified, the Encrypted flag must also be set" (ImportSnapshot,
+    CopySnapshot; the text of the refusal is that of CreateVolume); Encrypted is never turned off."""
+    encrypted, key = query.flag("Encrypted"), query.text("KmsKeyId")
+    if key and not encrypted:
+        text = "The parameter KmsKeyId requires the parameter Encrypted to be set."
+        raise Refusal("InvalidParameterDependency", text)
+    try:
+        return key_for(encrypted or source_is_encrypted, key)
+    except ValueError:
+        raise Refusal("InvalidParameterValue", f"The specified keyId {key} is invalid") from None
 
 
 def key_arn(key: str) -> str:
