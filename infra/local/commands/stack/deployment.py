@@ -46,12 +46,7 @@ class Deployment:
         service_account = self.client("sts").get_caller_identity()["Account"]
         with step(f"sam deploy: {STACK} in account {service_account}, {USER_STACK} and {EC2_ROLE_STACK} in {USER_ACCOUNT}"):
             with concurrent.futures.ThreadPoolExecutor() as pool:
-                deployments = [
-                    pool.submit(self.deploy_service),
-                    pool.submit(self.deploy_user, service_account),
-                    pool.submit(self.deploy_ec2_role, service_account),
-                ]
-                for deployed in deployments:
+                for deployed in [pool.submit(self.deploy_service), pool.submit(self.deploy_user, service_account)]:
                     deployed.result()
         stamp.write_text(digest)
 
@@ -99,18 +94,14 @@ class Deployment:
         self.deploy(STACK, self.template, "test", REGION, parameters)
 
     def deploy_user(self, service_account):
-        parameters = self.trust(service_account)
+        """Both of the user's stacks, one after the other: SAM makes a bucket for its templates with the first."""
+        trust = {"ServiceAccountId": service_account, "ExternalId": self.external_id.read_text()}
+        parameters = dict(trust)
         # The release before this one has no such parameter: its users always have this route.
-        if "ImportRoute" in self.user_template.read_text():
+        if "ImportRoute:" in self.user_template.read_text():
             parameters["ImportRoute"] = "yes"
         self.deploy_role(USER_STACK, self.user_template, parameters)
-
-    def deploy_ec2_role(self, service_account):
-        self.deploy_role(EC2_ROLE_STACK, self.ec2_role_template, self.trust(service_account))
-
-    def trust(self, service_account):
-        """Whom a role in the user's account trusts."""
-        return {"ServiceAccountId": service_account, "ExternalId": self.external_id.read_text()}
+        self.deploy_role(EC2_ROLE_STACK, self.ec2_role_template, trust)
 
     def deploy_role(self, stack, template, parameters):
         self.deploy(stack, template, USER_ACCOUNT, USER_REGION, parameters, "--capabilities", "CAPABILITY_NAMED_IAM")
