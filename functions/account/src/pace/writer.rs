@@ -145,3 +145,74 @@ impl Writer {
         self.usable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCK: Moment = Moment::from_millis(1_795_445_844_000);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn writer(job: u64) -> Writer {
+        let job = JobId::new(job).unwrap();
+        Writer::new(WriterId::new(job, 0), job, 1)
+    }
+
+    /// A look that nobody comes in between, at a time after the begin.
+    fn look(writer: &mut Writer, table: &mut Ledger, at: Duration) {
+        writer.overtaken(table.clone());
+        let look = writer.look(at, CLOCK + at);
+        *table = look.next.clone();
+        writer.claimed(&look, table.clone(), at);
+    }
+
+    #[test]
+    fn a_share_that_was_given_back_rests_for_a_second() {
+        let (mut one, mut two, mut table) = (writer(1), writer(2), Ledger::default());
+        look(&mut one, &mut table, SECOND);
+        assert_eq!(one.share(SECOND), 800);
+        look(&mut two, &mut table, SECOND);
+        assert_eq!(two.until_next_look(), LOOK_FOR_MORE);
+        look(&mut one, &mut table, 4 * SECOND);
+        assert_eq!(one.share(4 * SECOND), 400);
+        look(&mut two, &mut table, 4 * SECOND);
+        assert_eq!(two.until_next_look(), LOOK);
+        assert_eq!(two.take(5 * SECOND - SECOND / 1000), Err(NOTHING_YET));
+        assert_eq!(two.take(5 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn a_smaller_share_counts_before_anybody_can_know_of_it() {
+        let (mut one, mut two, mut table) = (writer(1), writer(2), Ledger::default());
+        look(&mut one, &mut table, SECOND);
+        look(&mut two, &mut table, SECOND);
+        one.overtaken(table.clone());
+        // The answer may never come.
+        let _ = one.look(4 * SECOND, CLOCK + 4 * SECOND);
+        assert_eq!(one.share(4 * SECOND), 400);
+    }
+
+    #[test]
+    fn a_writer_that_cannot_look_stops_before_others_take_its_share() {
+        let (mut one, mut two, mut table) = (writer(1), writer(2), Ledger::default());
+        look(&mut one, &mut table, SECOND);
+        let last = SECOND + VALID;
+        assert_eq!(one.take(last - SECOND / 1000), Ok(()));
+        assert_eq!(one.take(last), Err(NOTHING_YET));
+        look(&mut two, &mut table, last + HAND_OVER);
+        assert_eq!(two.share(last + HAND_OVER), 0);
+    }
+
+    #[test]
+    fn a_writer_that_was_given_up_comes_as_if_it_were_new() {
+        let (mut one, mut two, mut table) = (writer(1), writer(2), Ledger::default());
+        look(&mut one, &mut table, SECOND);
+        look(&mut two, &mut table, 30 * SECOND);
+        let (_, left) = two.without(CLOCK + 40 * SECOND);
+        table = left;
+        look(&mut one, &mut table, 40 * SECOND);
+        // The share that it had was the other's until now.
+        assert_eq!(one.take(40 * SECOND), Err(NOTHING_YET));
+        assert_eq!(one.take(41 * SECOND), Ok(()));
+    }
+}
