@@ -1,5 +1,6 @@
 //! Where an image goes: the JSON body of the create call, checked before anything is done with it.
 
+mod account_region;
 mod ami_name;
 mod boot_mode;
 mod external_id;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{
+    account_region::{AccountRegion, BadAccountRegion},
     ami_name::{AmiName, BadAmiName},
     boot_mode::BootMode,
     external_id::{BadExternalId, ExternalId},
