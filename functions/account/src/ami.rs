@@ -80,8 +80,8 @@ impl Ami<'_> {
         }
     }
 
-    /// Registers the AMI, which boots as the disk tells unless the user wishes otherwise. Idempotent: its name is unique in
-    /// its account and region, and its tags tell whose it is.
+    /// Registers the AMI, which boots as the disk tells unless the user wishes otherwise. Idempotent: its name is unique
+    /// in its account and region, and its tags tell whose it is.
     pub async fn register(&self, snapshot: &SnapshotId, disk: BootMode) -> Result<AmiId, AmiError> {
         let Session { job, tag, ec2, .. } = self.session;
         let request = &job.request;

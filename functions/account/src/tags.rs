@@ -47,8 +47,8 @@ impl fmt::Display for JobTag {
     }
 }
 
-/// All tags of what is made for a job: the uploader's own, and the user's beside them. Every route takes them as they are:
-/// no name of OBS's has more than 255 bytes.
+/// All tags of what is made for a job: the uploader's own, and the user's beside them. Every route takes them as they
+/// are: no name of OBS's has more than 255 bytes.
 pub(crate) fn all(job: &Job, tag: &JobTag) -> Vec<Tag> {
     let request = &job.request;
     let users = &request.ec2.wishes.tags;

@@ -132,8 +132,8 @@ pub enum BadTarget {
 }
 
 impl Ec2Params {
-    /// Reads the body of a create call for an image of this architecture. Keys that mean nothing here are ignored; `null`
-    /// and an empty string count as absent where a key may be absent.
+    /// Reads the body of a create call for an image of this architecture. Keys that mean nothing here are ignored;
+    /// `null` and an empty string count as absent where a key may be absent.
     pub fn from_json(
         body: &[u8],
         arch: Arch,

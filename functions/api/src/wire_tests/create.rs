@@ -127,8 +127,8 @@ async fn a_wish_that_cannot_be_granted_is_refused_before_obs_is_asked() {
         (
             CREATE,
             json!({"kms_key_id": "arn:aws:kms:eu-west-1:123456789012:alias/images"}),
-            "kms_key_id 'arn:aws:kms:eu-west-1:123456789012:alias/images' is in the region eu-west-1, but the image goes to \
-             us-east-1: give a key of that region",
+            "kms_key_id 'arn:aws:kms:eu-west-1:123456789012:alias/images' is in the region eu-west-1, but the image goes \
+             to us-east-1: give a key of that region",
         ),
     ] {
         let world = World::new(creating);

@@ -341,8 +341,8 @@ mod tests {
             assert_eq!(
                 error,
                 format!(
-                    "kms_key_id '{text}' is illegal: expected the id of a key such as 1234abcd-12ab-34cd-56ef-1234567890ab, \
-                     an alias such as alias/images, or the ARN of either"
+                    "kms_key_id '{text}' is illegal: expected the id of a key such as \
+                     1234abcd-12ab-34cd-56ef-1234567890ab, an alias such as alias/images, or the ARN of either"
                 )
             );
         }
@@ -366,8 +366,8 @@ mod tests {
                     .unwrap_err()
                     .to_string(),
                 format!(
-                    "kms_key_id '{arn}' is in the region {elsewhere}, but the image goes to us-east-1: give a key of that \
-                     region"
+                    "kms_key_id '{arn}' is in the region {elsewhere}, but the image goes to us-east-1: give a key of \
+                     that region"
                 )
             );
         }

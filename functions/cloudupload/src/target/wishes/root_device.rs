@@ -1,16 +1,16 @@
 use crate::names::checked_string;
 
 checked_string!(
-    /// The name of the AMI's root device: `root_device_name`. Linux AMIs have `/dev/sda1` or `/dev/xvda` (EC2 User Guide,
-    /// "Device names for volumes on Amazon EC2 instances").
+    /// The name of the AMI's root device: `root_device_name`. Linux AMIs have `/dev/sda1` or `/dev/xvda` (EC2 User
+    /// Guide, "Device names for volumes on Amazon EC2 instances").
     RootDevice, check => BadRootDevice
 );
 
 /// Text that is no root device's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "root_device_name '{0}' is illegal: EC2 takes names such as /dev/sda1 and /dev/xvda, whatever the instance calls the \
-     device"
+    "root_device_name '{0}' is illegal: EC2 takes names such as /dev/sda1 and /dev/xvda, whatever the instance calls \
+     the device"
 )]
 pub struct BadRootDevice(String);
 
@@ -74,8 +74,8 @@ mod tests {
             assert_eq!(
                 name.parse::<RootDevice>().unwrap_err().to_string(),
                 format!(
-                    "root_device_name '{name}' is illegal: EC2 takes names such as /dev/sda1 and /dev/xvda, whatever the \
-                     instance calls the device"
+                    "root_device_name '{name}' is illegal: EC2 takes names such as /dev/sda1 and /dev/xvda, whatever \
+                     the instance calls the device"
                 )
             );
         }

@@ -14,8 +14,8 @@ const MAX_TAGS: usize = 50;
 /// Tags that the user may add to the six that the uploader itself gives: `Name`, and five that begin with [`OURS`].
 const MAX_USERS: usize = MAX_TAGS - 6;
 
-/// Characters of a key and of a value. EC2 takes 127 and 256 (API reference, Tag), a snapshot that is written by the EBS
-/// direct APIs 127 and 255 (API reference of the EBS direct APIs, Tag). A job's tags have to suit every route.
+/// Characters of a key and of a value. EC2 takes 127 and 256 (API reference, Tag), and StartSnapshot 127 and 255 (API
+/// reference of the EBS direct APIs, Tag). A job's tags have to suit every route.
 const MAX_KEY: usize = 127;
 const MAX_VALUE: usize = 255;
 
