@@ -90,7 +90,7 @@ impl Session<'_> {
         if !denied.is_empty() {
             return Err(Refusal::Required(denied).into());
         }
-        Ok(choose(self.job.request.ec2.route, findings)?)
+        Ok(choose(self.job.request.ec2.wishes.route, findings)?)
     }
 
     /// Tries the region and the AMI's name. Answers the refusal if the role may not look for the name.
