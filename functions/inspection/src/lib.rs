@@ -1,4 +1,9 @@
-//! What the staged file is, found out with a few small reads.
+//! What a staged file is, found out with a few small reads: whether it is a disk that can be brought into a snapshot, how
+//! large that disk is, and in which slices it is transferred. `receive` asks that no unfit image waits for a slot, `prepare`
+//! needs the slices.
+
+#[cfg(test)]
+mod tests;
 
 use cloudupload::{
     aws::Failure,
@@ -10,10 +15,15 @@ use image::{
     disk::{self, DiskError},
     format::Compression,
     partition::Table,
-    plan,
+    plan::{self, TooSlow},
+    size::{self, GZIP_LEN_LEN, ImageLen, ZSTD_HEADER_LEN},
     slice::Slice,
     xz::{FOOTER_LEN, HEADER_LEN, Layout, Tail, XzError},
 };
+
+/// Bytes of the file's start that are read: enough for the header of any compression.
+const START_LEN: usize = ZSTD_HEADER_LEN;
+const _: () = assert!(START_LEN >= HEADER_LEN);
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +36,20 @@ pub enum InspectError {
     Disk(#[from] DiskError),
     #[error("{0}")]
     Xz(#[from] XzError),
+    #[error("{0}")]
+    TooSlow(#[from] TooSlow),
 }
 
 /// What the file is, and its slices.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     pub compression: Compression,
     pub table: Table,
     pub slices: Vec<Slice>,
+    /// Bytes of a volume for the disk ([`ImageLen::volume`]).
+    pub volume_bytes: u64,
+    /// Whether the length of the image is known. If not, the disk may turn out to have more than `volume_bytes`.
+    pub exact: bool,
 }
 
 /// Inspects a staged file of `size` bytes, called `name` in OBS.
@@ -42,60 +59,81 @@ pub async fn inspect(
     name: &str,
     size: u64,
 ) -> Result<Findings, InspectError> {
-    let start = staging.read(file, 0..size.min(HEADER_LEN as u64)).await?;
+    let staged = Staged {
+        staging,
+        file,
+        size,
+    };
+    let start = staging.read(file, 0..size.min(START_LEN as u64)).await?;
     let compression = Compression::of(&start);
     let stream = staging.stream(file.clone(), 0..size, &Meter::new());
     let head = Decoder::whole(compression, stream).head().await?;
     let table = disk::inspect(name, compression, &head)?;
-    let slices = match compression {
-        Compression::Plain => plan::plain(size, table.needs)?,
-        Compression::Xz => match xz_layout(staging, file, &start, size).await? {
-            Layout::Blocks(index) => plan::xz(&index, table.needs)?,
-            Layout::Serial => plan::serial(compression, size, table.needs),
-        },
-        Compression::Gzip | Compression::Zstd => plan::serial(compression, size, table.needs),
-    };
+    let (slices, len) = staged.plan(compression, &start, table.needs).await?;
+    let volume_bytes = len.volume(table.needs);
+    disk::check_volume(volume_bytes)?;
+    plan::check_time(&slices, len.bytes().max(table.needs))?;
     Ok(Findings {
         compression,
         table,
         slices,
+        volume_bytes,
+        exact: len.is_exact(),
     })
 }
 
-async fn xz_layout(
-    staging: &Staging,
-    file: &StagedFile,
-    start: &[u8],
+/// The file, as far as its ends are read.
+struct Staged<'a> {
+    staging: &'a Staging,
+    file: &'a StagedFile,
     size: u64,
-) -> Result<Layout, InspectError> {
-    let end = staging
-        .read(file, size.saturating_sub(FOOTER_LEN as u64)..size)
-        .await?;
-    let (Some(header), Some(footer)) = (start.first_chunk(), end.last_chunk()) else {
-        return Err(XzError::CutOff { len: size }.into());
-    };
-    match Tail::read(header, footer, size)? {
-        Tail::Index(at) => Ok(at.parse(&staging.read(file, at.range.clone()).await?)?),
-        Tail::Serial => Ok(Layout::Serial),
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io;
+impl Staged<'_> {
+    /// The slices of the image, and its length.
+    async fn plan(
+        &self,
+        compression: Compression,
+        start: &[u8],
+        needs: u64,
+    ) -> Result<(Vec<Slice>, ImageLen), InspectError> {
+        let serial = || plan::serial(compression, self.size, needs);
+        Ok(match compression {
+            Compression::Plain => (plan::plain(self.size, needs)?, ImageLen::Exact(self.size)),
+            Compression::Xz => match self.xz_layout(start).await? {
+                Layout::Blocks(index) => {
+                    let len = ImageLen::Exact(index.image_len());
+                    (plan::xz(&index, needs)?, len)
+                }
+                Layout::Serial => (serial(), ImageLen::AtLeast(needs)),
+            },
+            Compression::Gzip => {
+                let last: Option<[u8; GZIP_LEN_LEN]> = self.last().await?;
+                let len = last.map(|last| size::gzip(last, needs));
+                (serial(), len.unwrap_or(ImageLen::AtLeast(needs)))
+            }
+            Compression::Zstd => (serial(), size::zstd(start)),
+        })
+    }
 
-    use cloudupload::error::is_transient;
+    async fn xz_layout(&self, start: &[u8]) -> Result<Layout, InspectError> {
+        let footer: Option<[u8; FOOTER_LEN]> = self.last().await?;
+        let (Some(header), Some(footer)) = (start.first_chunk(), footer) else {
+            return Err(XzError::CutOff { len: self.size }.into());
+        };
+        match Tail::read(header, &footer, self.size)? {
+            Tail::Index(at) => {
+                let index = self.staging.read(self.file, at.range.clone()).await?;
+                Ok(at.parse(&index)?)
+            }
+            Tail::Serial => Ok(Layout::Serial),
+        }
+    }
 
-    use super::*;
-
-    #[test]
-    fn a_read_that_broke_is_worth_another_try_and_a_damaged_file_is_not() {
-        let failure = || Failure::unexpected("s3:GetObject", "the connection broke");
-        let staged = DecodeError::Staged(io::Error::other(failure()));
-        assert!(is_transient(&InspectError::from(staged)));
-        assert!(is_transient(&InspectError::from(failure())));
-        assert!(!is_transient(&InspectError::from(XzError::CutOff {
-            len: 7
-        })));
+    /// The last bytes of the file, if it has so many.
+    async fn last<const N: usize>(&self) -> Result<Option<[u8; N]>, Failure> {
+        let from = self.size.saturating_sub(N as u64);
+        let read = self.staging.read(self.file, from..self.size).await?;
+        Ok(read.last_chunk().copied())
     }
 }

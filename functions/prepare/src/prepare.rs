@@ -16,8 +16,7 @@ use cloudupload::{
     target::BootMode,
 };
 use image::partition::Table;
-
-use crate::inspect::{Findings, inspect};
+use inspection::{Findings, inspect};
 
 pub struct Prepare {
     slots: Slots,
@@ -62,6 +61,7 @@ impl Step for Prepare {
             compression,
             table,
             slices,
+            ..
         } = inspect(&self.staging, &file, name, request.size).await?;
         invocation
             .log(format!(

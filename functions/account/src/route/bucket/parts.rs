@@ -21,8 +21,6 @@ const MIN_PART: u64 = 5 * MIB;
 const USUAL_PART: u64 = 8 * MIB;
 /// Parts grow to this size for a large disk, and no further, so that memory still has a bound.
 const LARGEST_PART: u64 = 32 * MIB;
-/// The largest disk that fits into an object with parts of [`LARGEST_PART`], in slices of the usual number.
-const MAX_DISK: u64 = largest_disk(USUAL_SLICES);
 /// The largest disk whose length is not known before it is decoded.
 pub(super) const MAX_UNMEASURED: u64 = MAX_PARTS as u64 * USUAL_PART;
 
@@ -89,6 +87,7 @@ const fn shared_parts(slices: u64) -> u64 {
     MAX_PARTS as u64 - slices
 }
 
+/// The largest disk in so many slices that fits into an object with parts of [`LARGEST_PART`].
 const fn largest_disk(slices: u64) -> u64 {
     shared_parts(slices) * LARGEST_PART
 }
@@ -110,6 +109,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The largest disk in slices of the usual number.
+    const MAX_DISK: u64 = largest_disk(USUAL_SLICES);
 
     fn slices(lengths: &[u64]) -> Vec<Slice> {
         let mut start = 0;
