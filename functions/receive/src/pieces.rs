@@ -115,18 +115,18 @@ pub enum Next {
 }
 
 impl Pieces {
-    /// Reads the file from where `download` begins, which is its first piece and tells its version. `None` if the version has
-    /// no name: then nothing tells whether all pieces are of the same.
+    /// Reads the file from where `download` begins, which is its first piece, and of this version.
     pub fn begin(
         obs: &Obs,
         request: &UploadRequest,
         download: Download,
+        version: String,
         connections: Connections,
-    ) -> Option<Self> {
+    ) -> Self {
         let mut pieces = Self {
             obs: obs.clone(),
             request: request.clone(),
-            version: download.version.clone()?,
+            version,
             connections,
             due: download.from,
             asked: download.end,
@@ -135,7 +135,7 @@ impl Pieces {
         };
         let piece = Piece::new(download.from..download.end);
         pieces.spawn(piece, Duration::ZERO, Some(download));
-        Some(pieces)
+        pieces
     }
 
     /// The next bytes of the file, or a piece that broke. `None` at the file's end.

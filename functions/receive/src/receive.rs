@@ -275,15 +275,20 @@ impl Receive {
         }
         let mut download = self.connect(invocation, intake).await?;
         if self.reads_pieces(intake) && download.end < size {
-            match Pieces::begin(&self.obs, &job.request, download, self.connections) {
-                Some(pieces) => return self.pull_pieces(invocation, intake, pieces, stop).await,
-                None => intake.one_connection = true,
+            if let Some(version) = download.version.clone() {
+                let (request, connections) = (&job.request, self.connections);
+                let pieces = Pieces::begin(&self.obs, request, download, version, connections);
+                return self.pull_pieces(invocation, intake, pieces, stop).await;
             }
-            download = self.connect(invocation, intake).await?;
+            // Nothing tells whether pieces are of one version.
+            intake.one_connection = true;
         }
         while intake.bytes() < size {
             if Instant::now() >= stop {
                 return Ok(Pulled::TimeUp);
+            }
+            if intake.bytes() == download.end {
+                download = self.connect(invocation, intake).await?;
             }
             let Some(chunk) = download.chunk().await? else {
                 return Err(Break::Transient(format!(

@@ -68,7 +68,8 @@ fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (from, last) = range.split_once('-')?;
     let end = last.parse::<u64>().ok()?.checked_add(1)?;
-    Some((from.parse().ok()?, end, size.parse().ok()?))
+    let (from, size) = (from.parse().ok()?, size.parse().ok()?);
+    (from < end && end <= size).then_some((from, end, size))
 }
 
 #[cfg(test)]
@@ -90,6 +91,8 @@ mod tests {
             "lines 1-2/3",
             "bytes a-b/c",
             "bytes 1-18446744073709551615/3",
+            "bytes 5-4/10",
+            "bytes 4-10/10",
         ] {
             assert_eq!(parse_content_range(value), None, "{value}");
         }
