@@ -439,7 +439,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn any_check() -> impl Strategy<Value = Check> {
+    pub fn any_check() -> impl Strategy<Value = Check> {
         prop::sample::select(vec![Check::None, Check::Crc32, Check::Crc64, Check::Sha256])
     }
 
