@@ -2,7 +2,7 @@
 //! the public API all serve them under the same paths.
 
 mod download;
-mod read;
+pub mod read;
 #[cfg(test)]
 mod tests;
 

@@ -254,7 +254,10 @@ impl Index {
 
     /// The run of these blocks: its bytes in the staged object, its bytes in the image, and what else its decoder
     /// needs.
-    pub(crate) fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
+    ///
+    /// # Panics
+    /// When the file does not have these blocks.
+    pub fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
         let (from, to) = (self.edges[blocks.start], self.edges[blocks.end]);
         let run = Run {
             check: self.check,

@@ -10,7 +10,8 @@ const GZIP: u8 = 16 + 15;
 /// The image of all members in this file.
 ///
 /// # Errors
-/// When the file is damaged, cut off or followed by something else.
+/// When the file is damaged, cut off or followed by something else; [`io::ErrorKind::Unsupported`] for reserved flags,
+/// which have to be refused (RFC 1952, 2.3.1.2), but which the decoder of `image` ignores.
 pub fn decode(mut file: &[u8]) -> io::Result<Vec<u8>> {
     let mut image = Vec::new();
     loop {
@@ -24,6 +25,9 @@ pub fn decode(mut file: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Decodes one member, and returns its length.
 fn member(file: &[u8], image: &mut Vec<u8>) -> io::Result<usize> {
+    if file.get(3).is_some_and(|flags| flags & 0b1110_0000 != 0) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let mut inflate = Inflate::new(true, GZIP);
     let mut buffer = [0; 16 << 10];
     loop {

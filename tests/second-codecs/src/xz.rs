@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+/// The length of the image, by the indexes of all streams.
+pub use lzma_rust2::xz_uncompressed_size as uncompressed_size;
 pub use lzma_rust2::{CheckType, XzOptions, filter::FilterType};
 use lzma_rust2::{XzReader, XzWriter};
 
