@@ -133,18 +133,18 @@ impl<'a> JobRoute<'a> {
         }
     }
 
-    /// Makes the target for an image of at most so many bytes, and gives every slice its place in it. What was `found` out
+    /// Makes the target for a disk of so many bytes, and gives every slice its place in it. What was `found` out
     /// about the disk is recorded together with the target.
     pub async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, RouteError> {
         Ok(match self {
-            JobRoute::Direct(route) => route.open(slices, image_len, found).await?,
+            JobRoute::Direct(route) => route.open(slices, volume_bytes, found).await?,
             JobRoute::Import(route) => route.open(slices, found).await?,
-            JobRoute::Copy(route) => route.open(slices, image_len, found).await?,
+            JobRoute::Copy(route) => route.open(slices, volume_bytes, found).await?,
         })
     }
 

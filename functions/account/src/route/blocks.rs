@@ -60,9 +60,9 @@ fn completion_budget(gib: u64) -> Duration {
     Duration::from_secs(3600 + 10 * gib)
 }
 
-/// Whole GiB of a volume for an image of so many bytes. The last 512 may be the footer of a VHD, which does not get there.
-fn volume_gib(image_len: u64) -> u64 {
-    image_len.saturating_sub(512).div_ceil(GIB).max(1)
+/// Whole GiB of a volume for a disk of so many bytes.
+fn volume_gib(bytes: u64) -> u64 {
+    bytes.div_ceil(GIB).max(1)
 }
 
 /// Why a snapshot cannot be written in blocks.
@@ -142,10 +142,10 @@ impl BlockSnapshot<'_> {
     /// Idempotent, by its client token.
     pub(super) async fn start(
         &self,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<BlocksArtifacts, BlocksError> {
-        let gib = volume_gib(image_len);
+        let gib = volume_gib(volume_bytes);
         if gib > MAX_VOLUME {
             return Err(BlocksError::TooLarge { gib });
         }

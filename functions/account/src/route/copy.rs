@@ -154,10 +154,10 @@ impl<'a> CopyRoute<'a> {
     pub(super) async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, CopyError> {
-        let started = self.shared.blocks().start(image_len, found).await?;
+        let started = self.shared.blocks().start(volume_bytes, found).await?;
         if started.encrypted == Some(true) {
             let region = self.job().request.ec2.region.clone();
             return Err(CopyError::Encrypted { region });

@@ -51,10 +51,10 @@ impl<'a> DirectRoute<'a> {
     pub(super) async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, BlocksError> {
-        self.snapshot().start(image_len, found).await?;
+        self.snapshot().start(volume_bytes, found).await?;
         Ok(blocks::pair(slices))
     }
 
