@@ -109,9 +109,9 @@ pub struct BlocksArtifacts {
     /// Its size in GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_gib: Option<u64>,
-    /// Whether it is encrypted, as EBS said when it was started.
+    /// Whether blocks of zeros are written, too: what is not written may read as noise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub encrypted: Option<bool>,
+    pub writes_zeros: Option<bool>,
     /// When all of its blocks were written and it was completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Timestamp>,
@@ -234,7 +234,7 @@ mod tests {
             "upload_began": 4, "moved": {"0": 5, "1": 6}, "disk_began": 7, "target_upload": "t", "disk_size": 8,
             "import_began": 9, "import_task": "import-snap-1", "snapshot": "snap-1", "register_began": 10,
             "image": "ami-1", "route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
-            "encrypted": false, "sealed": 12, "copy_began": 13,
+            "writes_zeros": false, "sealed": 12, "copy_began": 13,
         });
         let artifacts: Artifacts = serde_json::from_value(record.clone()).unwrap();
         assert_eq!(artifacts.transferred_bytes(), 11);
