@@ -72,6 +72,18 @@ pub enum RouteError {
     Copy(#[from] CopyError),
 }
 
+impl RouteError {
+    /// Whether AWS refuses to let the role start a snapshot.
+    pub fn is_refused_start(&self) -> bool {
+        match self {
+            RouteError::Blocks(BlocksError::Aws(failure)) => {
+                failure.call == blocks::START && failure.has_code("AccessDeniedException")
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why a slice was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {

@@ -50,6 +50,9 @@ const MAX_VOLUME: u64 = 64 << 10;
 /// of a minute while Lambda has no room, and 5 runs of 15 minutes). What nobody completes or deletes is gone after it.
 const IDLE_MINUTES: i32 = 240;
 
+/// The call that starts a snapshot.
+pub(super) const START: &str = "ebs:StartSnapshot";
+
 /// EBS's codes for a snapshot that it does not know.
 const NOT_FOUND: &str = "ResourceNotFoundException";
 
@@ -193,13 +196,12 @@ impl BlockSnapshot<'_> {
             .set_kms_key_arn(new.key_arn)
             .send()
             .await
-            .map_err(Failure::of("ebs:StartSnapshot"))
+            .map_err(Failure::of(START))
             .map_err(|failure| failure.transient_on(&QUOTA))?;
         let is_encrypted =
             answer.kms_key_arn.is_some() || !matches!(answer.sse_type, None | Some(SseType::None));
         let id = answer.snapshot_id.unwrap_or_default().parse();
-        let id: SnapshotId =
-            id.map_err(|bad| Failure::unexpected("ebs:StartSnapshot", format!("{bad}")))?;
+        let id: SnapshotId = id.map_err(|bad| Failure::unexpected(START, format!("{bad}")))?;
         let blocks = BlocksArtifacts {
             block_snapshot: Some(id),
             volume_gib: Some(gib),

@@ -361,7 +361,10 @@ pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
     match purpose {
         Purpose::Open => vec![scope.anything(&["ec2:GetEbsEncryptionByDefault"])],
         Purpose::Preflight | Purpose::Write | Purpose::Seal | Purpose::Register => vec![],
-        Purpose::Poll => vec![scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"])],
+        Purpose::Poll => vec![
+            scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"]),
+            scope.keys(),
+        ],
         Purpose::RemoveTarget => vec![
             scope.anything(&["ec2:DescribeSnapshots"]),
             scope.tagged(&["ec2:DeleteSnapshot"]),

@@ -136,10 +136,12 @@ pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
         Purpose::Open => vec![
             scope.resource(&["ebs:StartSnapshot"], &scope.snapshot_arn("*")),
             scope.create_tags(),
+            scope.keys(),
         ],
-        Purpose::Write => vec![on_snapshot(&["ebs:PutSnapshotBlock"])],
+        Purpose::Write => vec![on_snapshot(&["ebs:PutSnapshotBlock"]), scope.keys()],
         Purpose::Seal => vec![
             on_snapshot(&["ebs:CompleteSnapshot"]),
+            scope.keys(),
             scope.anything(&["ec2:DescribeSnapshots"]),
         ],
         Purpose::Poll | Purpose::RemoveAll => vec![scope.anything(&["ec2:DescribeSnapshots"])],

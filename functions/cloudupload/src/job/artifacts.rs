@@ -52,6 +52,9 @@ pub struct Artifacts {
     /// The route that the job takes. The first release knew only `import`, and did not write it down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
+    /// The route that it takes if the first turns out to be refused, which shows for certain only when it is opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_route: Option<Route>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_began: Option<Timestamp>,
     #[serde(rename = "received", skip_serializing_if = "Option::is_none")]
@@ -233,7 +236,7 @@ mod tests {
             "staged": {"etag": "e", "sha256": "00"}, "disk": {"compression": "xz", "boot": "uefi-preferred"},
             "upload_began": 4, "moved": {"0": 5, "1": 6}, "disk_began": 7, "target_upload": "t", "disk_size": 8,
             "import_began": 9, "import_task": "import-snap-1", "snapshot": "snap-1", "register_began": 10,
-            "image": "ami-1", "route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
+            "image": "ami-1", "route": "direct", "second_route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
             "writes_zeros": false, "sealed": 12, "copy_began": 13,
         });
         let artifacts: Artifacts = serde_json::from_value(record.clone()).unwrap();
