@@ -5,7 +5,7 @@ use std::time::Instant;
 use reqwest::Response;
 
 use super::{case::Case, expectation, harness::Harness, outcome::Outcome, scenario::Request};
-use crate::{JobId, Upload, job::element_text, poll};
+use crate::{JobId, Route, Upload, job::element_text, poll};
 
 /// A request with what it is about.
 enum Prepared {
@@ -66,7 +66,8 @@ impl Harness {
             Request::ListAll => Prepared::ListAll,
             Request::Log => Prepared::Log(finished),
             Request::Kill => {
-                let id = self.stack.create(&self.disk_upload()).await.id();
+                let upload = self.disk_upload().via(Route::Import);
+                let id = self.stack.create(&upload).await.id();
                 // The execution waits for the import then, and the kill has to end the wait.
                 let _ = poll(|| self.stack.logs(id, "Importing")).await;
                 Prepared::Kill(id)
