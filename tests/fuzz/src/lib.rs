@@ -18,10 +18,10 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
 
 /// The text of all that is in an XML element.
 pub fn text(node: roxmltree::Node<'_, '_>) -> String {
-    node.descendants()
-        .filter(|node| node.is_text())
-        .filter_map(|node| node.text())
-        .collect()
+    let texts = node.descendants().filter(|node| node.is_text());
+    let text = texts.filter_map(|node| node.text()).collect::<String>();
+    // roxmltree 0.21 keeps a carriage return in front of a `&`.
+    text.replace('\r', "\n")
 }
 
 /// What a reader of XML gets of a text that was written into it: characters that XML cannot say are left out, and each

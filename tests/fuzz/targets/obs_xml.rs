@@ -1,4 +1,5 @@
-//! The XML of OBS. What is read out of it has to be what a second reader finds there.
+//! The XML of OBS. The input is a document, or the attributes of a list's entries, a line each, or the text of a summary:
+//! a fuzzer seldom writes whole elements. What is read out of each has to be what a second reader finds there.
 
 #![no_main]
 
@@ -7,18 +8,27 @@ use fuzz::{seeds, text};
 use libfuzzer_sys::fuzz_target;
 use roxmltree::Document;
 
-const SEEDS: [&str; 4] = [
+const SEEDS: [&str; 6] = [
     "<?xml version=\"1.0\"?>\n<binarylist package=\"x\"><binary filename=\"a&amp;b.raw.xz\" size=\"23\" mtime=\"17\" />\
      <binary filename='&#98;' size='1'></binary>\n</binarylist>\n",
     "<binarylist />\n",
     "<status code=\"404\">\n  <summary>'x' is &lt;not&gt; here</summary>\n  <details>404 no</details>\n</status>\n",
     "<status><summary><![CDATA[a]]>b<!-- c --></summary></status>",
+    "filename=\"a&amp;b.raw.xz\" size=\"23\" mtime=\"17\"\nsize='0' filename='&#x62;'",
+    "'x' is &lt;not&gt; <![CDATA[here]]><!-- or there -->",
 ];
 
 fuzz_target!(init: seeds::write(SEEDS), |data: &[u8]| {
-    let Ok(xml) = std::str::from_utf8(data) else {
+    let Ok(input) = std::str::from_utf8(data) else {
         return;
     };
+    check(input);
+    let entries = input.split('\n').map(|line| format!("<binary {line}/>"));
+    check(&format!("<binarylist>{}</binarylist>", entries.collect::<String>()));
+    check(&format!("<status><summary>{input}</summary></status>"));
+});
+
+fn check(xml: &str) {
     let (list, summary) = (binary_list(xml), summary(xml));
     // The second reader is a stricter one.
     let Ok(document) = Document::parse(xml) else {
@@ -29,15 +39,25 @@ fuzz_target!(init: seeds::write(SEEDS), |data: &[u8]| {
         assert!(root.has_tag_name("binarylist"));
         let binaries = root.children().filter(|node| node.has_tag_name("binary"));
         let binaries = binaries.map(|node| (node.attribute("filename"), node.attribute("size")));
-        let list = list.iter().map(|binary| (Some(binary.filename.as_str()), binary.size));
+        let list = list
+            .iter()
+            .map(|binary| (Some(binary.filename.as_str()), binary.size));
         for ((name, size), binary) in binaries.zip(list.clone()) {
-            assert_eq!((name, size.and_then(|size| size.parse().ok())), (binary.0, Some(binary.1)));
+            assert_eq!(
+                (name, size.and_then(|size| size.parse().ok())),
+                (binary.0, Some(binary.1))
+            );
         }
-        assert_eq!(root.children().filter(|node| node.has_tag_name("binary")).count(), list.count());
+        assert_eq!(
+            root.children()
+                .filter(|node| node.has_tag_name("binary"))
+                .count(),
+            list.count()
+        );
     }
     if let Some(summary) = summary {
         assert!(root.has_tag_name("status"));
         let element = root.children().find(|node| node.has_tag_name("summary"));
         assert_eq!(element.map(text), Some(summary));
     }
-});
+}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 from common.failure import Failure
 from common.paths import shown
@@ -22,6 +23,8 @@ def run(binary, seconds):
     """
     target = binary.name
     folders = {kind: BUILD / kind / target for kind in ("corpus", "seeds", "crashes")}
+    # The fuzzer writes them anew.
+    shutil.rmtree(folders["seeds"], ignore_errors=True)
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     before = set(folders["crashes"].iterdir())
