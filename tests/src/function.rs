@@ -1,6 +1,7 @@
 //! The functions' names, by which the fault proxy knows its callers.
 
 pub const API: &str = "api";
+pub const PREFLIGHT: &str = "preflight";
 pub const RECEIVE: &str = "receive";
 pub const SLOT: &str = "slot";
 pub const PREPARE: &str = "prepare";

@@ -10,6 +10,7 @@ mod job;
 mod last_request;
 pub mod matrix;
 pub mod proxy;
+mod route;
 mod stack;
 mod wait;
 
@@ -17,5 +18,6 @@ pub use environment::{env_var, unique};
 pub use fault_client::{FaultClient, RuleGuard};
 pub use job::{Job, JobId};
 pub use proxy::{CallCount, Fault, Rule};
+pub use route::Route;
 pub use stack::{AccountSettings, Queue, Stack, Upload};
 pub use wait::{poll, until};

@@ -31,6 +31,8 @@ pub struct Stack {
     pub s3: aws_sdk_s3::Client,
     /// The service's own account.
     own_s3: aws_sdk_s3::Client,
+    /// In the region of the uploads.
+    own_ec2: aws_sdk_ec2::Client,
     sfn: aws_sdk_sfn::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     /// The region of the uploads.
@@ -52,12 +54,15 @@ impl Stack {
             .region(Region::new(region.to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(root))
             .build();
+        let own_in_region = own.to_builder().region(Region::new(region.to_owned()));
+        let own_in_region = own_in_region.build();
         Self {
             http: reqwest::Client::new(),
             url: env_var("CLOUDUPLOAD_URL"),
             ec2: aws_sdk_ec2::Client::new(&user),
             s3: aws_sdk_s3::Client::new(&user),
             own_s3: aws_sdk_s3::Client::new(&own),
+            own_ec2: aws_sdk_ec2::Client::new(&own_in_region),
             sfn: aws_sdk_sfn::Client::new(&own),
             dynamodb: aws_sdk_dynamodb::Client::new(&own),
             region: region.to_owned(),

@@ -1,7 +1,7 @@
 //! What AWS does not know yet, and what an account has switched off.
 
 use serde_json::json;
-use tests::{Fault, FaultClient, Rule, Stack, function, until};
+use tests::{Fault, FaultClient, Route, Rule, Stack, function, until};
 
 const TEN_YEARS: u32 = 3600 * 24 * 3650;
 
@@ -19,7 +19,7 @@ async fn what_aws_knows_late_is_waited_for_and_what_is_switched_off_is_said() {
 async fn a_service_role_that_is_new(stack: &Stack) {
     let settings = json!({"new_roles_unknown_seconds": TEN_YEARS});
     let settings = stack.set_account(settings).await;
-    let upload = stack.built_disk("new-role").await;
+    let upload = stack.built_disk("new-role").await.via(Route::Import);
     let job = stack.create(&upload).await;
     until("a log that tells of the role", || {
         stack.logs(job.id(), "VM Import does not know the role")

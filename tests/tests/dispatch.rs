@@ -109,6 +109,7 @@ fn waiter(job: &Job) -> Waiter {
         user: job.request.user.clone(),
         execution: job.id.execution_name(),
         since: job.created,
+        places: Vec::new(),
     }
 }
 

@@ -3,23 +3,31 @@
 use std::sync::Arc;
 
 use tests::{
-    function,
+    Route, function,
     matrix::{CallFault, Case, FunctionCall, Harness, Injection, ObsFault, Request, Scenario, run},
 };
 
+const UPLOAD: Scenario = Scenario::Upload(Route::Direct);
+
 #[rustfmt::skip]
-const CALLS: [(Scenario, &str, &str, CallFault); 14] = [
-    (Scenario::Upload, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
-    (Scenario::Upload, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
-    (Scenario::Upload, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
+const CALLS: [(Scenario, &str, &str, CallFault); 20] = [
+    (UPLOAD, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
+    (UPLOAD, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
+    (UPLOAD, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
     (Scenario::NewBucket, function::PREPARE, "s3:CreateBucket", CallFault::ServerError),
-    (Scenario::Upload, function::TRANSFER, "s3:GetObject", CallFault::JobKilled),
-    (Scenario::Upload, function::SEAL, "ec2:ImportSnapshot", CallFault::FunctionKilled),
-    (Scenario::Upload, function::POLL, "ec2:DescribeImportSnapshotTasks", CallFault::Throttle),
-    (Scenario::Upload, function::REGISTER, "ec2:RegisterImage", CallFault::Timeout),
-    (Scenario::Upload, function::FINISH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
-    (Scenario::KilledImporting, function::FINISH, "ec2:CancelImportTask", CallFault::Denied),
-    (Scenario::KilledRegistering, function::FINISH, "ec2:DeleteSnapshot", CallFault::ServerError),
+    (UPLOAD, function::TRANSFER, "s3:GetObject", CallFault::JobKilled),
+    (Scenario::Upload(Route::Import), function::SEAL, "ec2:ImportSnapshot", CallFault::FunctionKilled),
+    (Scenario::Upload(Route::Import), function::POLL, "ec2:DescribeImportSnapshotTasks", CallFault::Throttle),
+    (UPLOAD, function::REGISTER, "ec2:RegisterImage", CallFault::Timeout),
+    (UPLOAD, function::FINISH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
+    (Scenario::KilledSealed(Route::Import), function::FINISH, "ec2:CancelImportTask", CallFault::Denied),
+    (Scenario::KilledRegistering(Route::Direct), function::FINISH, "ec2:DeleteSnapshot", CallFault::ServerError),
+    (UPLOAD, function::PREPARE, "ebs:StartSnapshot", CallFault::Timeout),
+    (UPLOAD, function::TRANSFER, "ebs:PutSnapshotBlock", CallFault::Throttle),
+    (UPLOAD, function::SEAL, "ebs:CompleteSnapshot", CallFault::FunctionKilled),
+    (Scenario::Upload(Route::Copy), function::POLL, "ec2:CopySnapshot", CallFault::Timeout),
+    (Scenario::Upload(Route::Copy), function::POLL, "ec2:ModifySnapshotAttribute", CallFault::ServerError),
+    (Scenario::KilledSealed(Route::Copy), function::FINISH, "ec2:DeleteSnapshot", CallFault::FunctionKilled),
     (Scenario::Request(Request::Create), function::API, "states:StartExecution", CallFault::Denied),
     (Scenario::Request(Request::Kill), function::API, "states:SendTaskFailure", CallFault::FunctionKilled),
     (Scenario::Sweep, function::SWEEP, "states:StartExecution", CallFault::Denied),
@@ -38,7 +46,7 @@ async fn a_few_of_the_matrix() {
         },
     }));
     cases.push(Case {
-        scenario: Scenario::Upload,
+        scenario: UPLOAD,
         injection: Injection::Obs(ObsFault::Close),
     });
     let harness = Arc::new(Harness::new().await);

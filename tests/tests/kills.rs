@@ -1,7 +1,11 @@
 //! A kill ends a job wherever it is, and nothing of it is left.
 
 use serde_json::json;
-use tests::{Job, Stack, function};
+use tests::{
+    Job,
+    Route::{Copy, Direct, Import},
+    Stack, function,
+};
 
 #[track_caller]
 fn assert_killed(job: &Job) {
@@ -11,28 +15,39 @@ fn assert_killed(job: &Job) {
 #[tokio::test]
 async fn wherever_it_is() {
     let stack = Stack::new().await;
-    for (function, call) in [
+    for (route, function, call) in [
         // created
-        (function::RECEIVE, "dynamodb:UpdateItem"),
+        (Direct, function::PREFLIGHT, "sts:AssumeRole"),
+        (Direct, function::PREFLIGHT, "ec2:DescribeImages"),
+        (Direct, function::RECEIVE, "dynamodb:UpdateItem"),
         // receiving
-        (function::RECEIVE, "s3:CreateMultipartUpload"),
-        (function::RECEIVE, "s3:CompleteMultipartUpload"),
+        (Direct, function::RECEIVE, "s3:CreateMultipartUpload"),
+        (Direct, function::RECEIVE, "s3:CompleteMultipartUpload"),
         // scheduled
-        (function::SLOT, "dynamodb:TransactWriteItems"),
-        (function::SLOT, "states:SendTaskSuccess"),
+        (Direct, function::SLOT, "dynamodb:TransactWriteItems"),
+        (Direct, function::SLOT, "states:SendTaskSuccess"),
         // uploading
-        (function::PREPARE, "sts:AssumeRole"),
-        (function::PREPARE, "s3:CreateMultipartUpload"),
-        (function::TRANSFER, "s3:UploadPart"),
-        (function::SEAL, "s3:CompleteMultipartUpload"),
-        (function::SEAL, "ec2:ImportSnapshot"),
-        (function::POLL, "ec2:DescribeImportSnapshotTasks"),
-        (function::REGISTER, "ec2:RegisterImage"),
+        (Direct, function::PREPARE, "sts:AssumeRole"),
+        (Direct, function::PREPARE, "ebs:StartSnapshot"),
+        (Direct, function::TRANSFER, "ebs:PutSnapshotBlock"),
+        (Direct, function::SEAL, "ebs:CompleteSnapshot"),
+        (Direct, function::POLL, "ec2:DescribeSnapshots"),
+        (Import, function::PREPARE, "s3:CreateMultipartUpload"),
+        (Import, function::TRANSFER, "s3:UploadPart"),
+        (Import, function::SEAL, "s3:CompleteMultipartUpload"),
+        (Import, function::SEAL, "ec2:ImportSnapshot"),
+        (Import, function::POLL, "ec2:DescribeImportSnapshotTasks"),
+        (Copy, function::PREPARE, "ebs:StartSnapshot"),
+        (Copy, function::TRANSFER, "ebs:PutSnapshotBlock"),
+        (Copy, function::POLL, "ec2:ModifySnapshotAttribute"),
+        (Copy, function::POLL, "ec2:CopySnapshot"),
+        (Direct, function::REGISTER, "ec2:RegisterImage"),
         // as it is about to succeed
-        (function::FINISH, "s3:DeleteObject"),
+        (Import, function::FINISH, "s3:DeleteObject"),
+        (Copy, function::FINISH, "ec2:DeleteSnapshot"),
     ] {
-        let user = format!("kill-{function}-{}", call.replace(':', "-"));
-        let (id, rule) = stack.stalled(&user, function, call).await;
+        let user = format!("kill-{route}-{function}-{}", call.replace(':', "-"));
+        let (id, rule) = stack.stalled_via(route, &user, function, call).await;
         assert_killed(&stack.kill(id).await);
         drop(rule);
         assert_killed(&stack.failure(id).await);
@@ -61,6 +76,7 @@ async fn while_obs_is_silent() {
 async fn while_it_waits_for_its_import() {
     let stack = Stack::new().await;
     let upload = stack.built_disk("kill-importing").await;
+    let upload = upload.via(Import);
     let id = stack.create(&upload).await.id();
     let imports = || stack.logs(id, "Importing a disk");
     stack.until(id, "it imports", imports).await;

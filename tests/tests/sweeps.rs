@@ -82,7 +82,7 @@ async fn an_execution_without_a_job() {
     stack.wait_until_idle(id).await;
     // One that goes on without a record is stopped.
     let id = JobId::new(number + 1);
-    let rule = Rule::of_job(id, function::RECEIVE, "dynamodb:UpdateItem", Fault::Hold);
+    let rule = Rule::of_job(id, function::PREFLIGHT, "dynamodb:GetItem", Fault::Hold);
     let rule = FaultClient::from_env().add(rule).await;
     stack.start(id).await;
     rule.until_it_holds().await;

@@ -1,13 +1,17 @@
 //! Images of every kind go all the way: from OBS, through the API, into an AMI with the same bytes.
 
 use aws_sdk_ec2::types::{ArchitectureValues, BootModeValues, ImdsSupportValues, Tag, VolumeType};
-use tests::{Job, Stack, disk};
+use tests::{Job, Route, Stack, Upload, disk};
 
 /// Uploads the bytes, which has to succeed and to leave nothing behind.
 async fn uploaded(stack: &Stack, package: &str, filename: &str, bytes: &[u8]) -> Job {
     let upload = stack.upload(package, filename);
     stack.build(&upload, bytes).await;
-    let job = stack.create(&upload).await;
+    succeeded(stack, &upload, bytes).await
+}
+
+async fn succeeded(stack: &Stack, upload: &Upload, bytes: &[u8]) -> Job {
+    let job = stack.create(upload).await;
     assert_eq!(
         (job.state(), job.details()),
         ("created", "waiting to receive image")
@@ -39,6 +43,40 @@ fn assert_same(image: &[u8], disk: &[u8]) {
 fn tag<'a>(tags: &'a [Tag], key: &str) -> &'a str {
     let tag = tags.iter().find(|tag| tag.key() == Some(key));
     tag.and_then(|tag| tag.value()).unwrap_or_default()
+}
+
+/// Each route with a role that allows it, and no wish where it is the first that the role allows.
+#[tokio::test]
+async fn every_route_gives_the_same_bytes() {
+    let stack = Stack::new().await;
+    let disk = disk::disk().await;
+    for route in Route::ALL {
+        let upload = stack.built_disk(&format!("by-{route}")).await;
+        let job = succeeded(&stack, &upload.via(route), &disk.xz).await;
+        assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+        let log = stack.log(job.id()).await;
+        assert!(log.contains(&format!("Route {route}")), "{log}");
+    }
+}
+
+/// As OBS told its users to make it: it may do `ec2:*`, and nothing of `ebs:`, `s3:`, `iam:PassRole`.
+#[tokio::test]
+async fn a_role_made_by_the_instructions_of_obs_works() {
+    let stack = Stack::new().await;
+    let mut upload = stack.built_disk("old-role").await.via(Route::Copy);
+    upload.body["route"].take();
+    let disk = disk::disk().await;
+    let job = succeeded(&stack, &upload, &disk.xz).await;
+    assert_same(&stack.image_bytes(job.details()).await, &disk.raw);
+    let log = stack.log(job.id()).await;
+    assert!(log.contains("Route copy"), "{log}");
+    for permission in [
+        "ebs:StartSnapshot",
+        "ebs:PutSnapshotBlock",
+        "ebs:CompleteSnapshot",
+    ] {
+        assert!(log.contains(permission), "no {permission} in: {log}");
+    }
 }
 
 #[tokio::test]

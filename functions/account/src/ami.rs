@@ -5,13 +5,13 @@ mod tests;
 
 use aws_sdk_ec2::types::{
     ArchitectureValues, BlockDeviceMapping, BootModeValues, EbsBlockDevice, Filter, Image,
-    ImdsSupportValues, ResourceType, VolumeType,
+    ImdsSupportValues, ResourceType, TpmSupportValues, VolumeType,
 };
 use cloudupload::{
     aws::{self, Failure},
     job::{AmiId, SnapshotId},
     names::Arch,
-    target::BootMode,
+    target::{BootMode, ImdsSupport, VolumeSize, Wishes},
 };
 
 use crate::{Session, tags};
@@ -33,9 +33,6 @@ pub enum AmiError {
 pub struct Ami<'a> {
     pub(crate) session: &'a Session<'a>,
 }
-
-/// The root device's name, as ec2uploadimg gave it.
-const ROOT: &str = "/dev/sda1";
 
 /// The one value that there is: with it, instances get enhanced networking by Intel's 82599 (EC2 API reference,
 /// RegisterImage, `SriovNetSupport`). Other publishers of Linux images set it.
@@ -83,20 +80,12 @@ impl Ami<'_> {
         }
     }
 
-    /// Registers the AMI. Idempotent: its name is unique in its account and region, and its tags tell whose it is.
-    pub async fn register(&self, snapshot: &SnapshotId, boot: BootMode) -> Result<AmiId, AmiError> {
+    /// Registers the AMI, which boots as the disk tells unless the user wishes otherwise. Idempotent: its name is unique
+    /// in its account and region, and its tags tell whose it is.
+    pub async fn register(&self, snapshot: &SnapshotId, disk: BootMode) -> Result<AmiId, AmiError> {
         let Session { job, tag, ec2, .. } = self.session;
-        let root = BlockDeviceMapping::builder()
-            .device_name(ROOT)
-            .ebs(
-                EbsBlockDevice::builder()
-                    .snapshot_id(snapshot.as_str())
-                    .volume_type(VolumeType::Gp3)
-                    .delete_on_termination(true)
-                    .build(),
-            )
-            .build();
         let request = &job.request;
+        let wishes = &request.ec2.wishes;
         let answer = ec2
             .register_image()
             .name(self.name())
@@ -108,17 +97,21 @@ impl Ami<'_> {
                 Arch::X86_64 => ArchitectureValues::X8664,
                 Arch::Aarch64 => ArchitectureValues::Arm64,
             })
-            .boot_mode(match boot {
+            .boot_mode(match wishes.boot.mode(disk) {
                 BootMode::LegacyBios => BootModeValues::LegacyBios,
                 BootMode::Uefi => BootModeValues::Uefi,
                 BootMode::UefiPreferred => BootModeValues::UefiPreferred,
             })
+            .set_tpm_support(wishes.boot.with_tpm().then_some(TpmSupportValues::V20))
             .virtualization_type("hvm")
-            .ena_support(true)
+            .ena_support(wishes.ena_support)
             .sriov_net_support(SRIOV)
-            .imds_support(ImdsSupportValues::V20)
-            .root_device_name(ROOT)
-            .block_device_mappings(root)
+            .set_imds_support(match wishes.imds_support {
+                ImdsSupport::V2 => Some(ImdsSupportValues::V20),
+                ImdsSupport::None => None,
+            })
+            .root_device_name(wishes.root_device.as_str())
+            .block_device_mappings(root_volume(wishes, snapshot))
             .tag_specifications(tags::specification(ResourceType::Image, job, tag))
             .send()
             .await
@@ -159,4 +152,20 @@ impl Ami<'_> {
         )
         .map(drop)
     }
+}
+
+/// The volume that instances boot from. EC2 refuses one that is smaller than its snapshot, and that it be encrypted
+/// otherwise (API reference, EbsBlockDevice).
+fn root_volume(wishes: &Wishes, snapshot: &SnapshotId) -> BlockDeviceMapping {
+    let size = wishes.volume_size.map(VolumeSize::gib);
+    let volume = EbsBlockDevice::builder()
+        .snapshot_id(snapshot.as_str())
+        .set_volume_size(size)
+        .volume_type(VolumeType::Gp3)
+        .delete_on_termination(true)
+        .build();
+    BlockDeviceMapping::builder()
+        .device_name(wishes.root_device.as_str())
+        .ebs(volume)
+        .build()
 }

@@ -1,9 +1,12 @@
 //! What happens in the user's account: a session under the role that the job names, the ways of a disk into a snapshot
-//! (`route`), and the AMI that is registered from it. What is made stands beside what removes it again.
+//! (`route`), the pace of those that put blocks, and the AMI that is registered from it. What is made stands beside what
+//! removes it again.
 
 mod ami;
 pub mod messages;
+mod pace;
 mod policy;
+mod preflight;
 mod removal;
 pub mod route;
 mod session;
@@ -13,7 +16,9 @@ mod tags;
 mod testing;
 
 pub use ami::{Ami, AmiError};
+pub use pace::Pace;
 pub use policy::Purpose;
+pub use preflight::{BadCopyRoute, Choice, CopyRoute, PreflightError, Refusal};
 pub use removal::{Outcome, Removal};
 pub use session::{Accounts, Session, SessionError};
 pub use tags::JobTag;

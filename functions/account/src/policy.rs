@@ -4,13 +4,15 @@ use cloudupload::{job::Job, target::Ec2Target};
 use serde_json::{Value, json};
 
 use crate::{
-    route,
+    preflight, route,
     tags::{self, JobTag},
 };
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// `preflight`: tries what the role allows, and makes nothing.
+    Preflight,
     /// `prepare`: opens the route's target, and looks whether the AMI's name is free.
     Open,
     /// `transfer`: writes one slice.
@@ -29,7 +31,8 @@ pub enum Purpose {
 
 impl Purpose {
     #[cfg(test)]
-    pub(crate) const ALL: [Purpose; 7] = [
+    pub(crate) const ALL: [Purpose; 8] = [
+        Purpose::Preflight,
         Purpose::Open,
         Purpose::Write,
         Purpose::Seal,
@@ -47,6 +50,7 @@ pub(crate) fn of(purpose: Purpose, job: &Job, tag: &JobTag) -> Value {
     let scope = Scope { job, target, tag };
     let mut statements = route::permissions(purpose, &scope);
     statements.extend(match purpose {
+        Purpose::Preflight => preflight::permissions(&scope),
         Purpose::Open => vec![scope.anything(&["ec2:DescribeImages"])],
         Purpose::Write | Purpose::Seal | Purpose::RemoveTarget => vec![],
         Purpose::Poll => vec![scope.create_tags()],

@@ -23,6 +23,7 @@ use image::slice::{Slice, SliceReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::bucket::bucket_name;
 pub use self::{
     blocks::{Blocks, BlocksError},
     bucket::{BucketError, BucketRoute, Parts},

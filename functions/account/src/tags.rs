@@ -3,7 +3,10 @@
 use std::fmt;
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
-use cloudupload::job::{Job, JobId};
+use cloudupload::{
+    job::{Job, JobId},
+    target::UserTags,
+};
 
 /// The tag that names the job, and by which its leftovers are found.
 pub(crate) const JOB: &str = "obs:job";
@@ -44,25 +47,26 @@ impl fmt::Display for JobTag {
     }
 }
 
-/// All tags of what is made for a job.
+/// All tags of what is made for a job: the uploader's own, and the user's beside them. Every route takes them as they
+/// are: no name of OBS's has more than 255 bytes.
 pub(crate) fn all(job: &Job, tag: &JobTag) -> Vec<Tag> {
     let request = &job.request;
-    [
-        ("Name", request.ec2.ami_name.to_string()),
-        ("obs:project", request.project.to_string()),
-        ("obs:package", request.package.to_string()),
-        ("obs:repository", request.repository.to_string()),
-        ("obs:file", request.filename.to_string()),
-        (JOB, tag.to_string()),
-    ]
-    .into_iter()
-    .map(|(key, value)| {
-        Tag::builder()
-            .key(key)
-            .value(shortened(value, TAG_VALUE))
-            .build()
-    })
-    .collect()
+    let users = &request.ec2.wishes.tags;
+    let name = users.name().unwrap_or(request.ec2.ami_name.as_str());
+    let job_tag = tag.to_string();
+    let own = [
+        (UserTags::NAME, name),
+        ("obs:project", request.project.as_str()),
+        ("obs:package", request.package.as_str()),
+        ("obs:repository", request.repository.as_str()),
+        ("obs:file", request.filename.as_str()),
+        (JOB, &job_tag),
+    ];
+    let users = users.iter().filter(|&(key, _)| key != UserTags::NAME);
+    own.into_iter()
+        .chain(users)
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 pub(crate) fn specification(what: ResourceType, job: &Job, tag: &JobTag) -> TagSpecification {
@@ -72,9 +76,6 @@ pub(crate) fn specification(what: ResourceType, job: &Job, tag: &JobTag) -> TagS
         .build()
 }
 
-/// Characters of a tag's value (EC2 user guide, "Tag restrictions").
-const TAG_VALUE: usize = 256;
-
 /// Characters of a description. EC2 takes ASCII only ("Character sets beyond ASCII are not supported", as it answers), and
 /// documents 255 characters for its security groups; it documents nothing for images and snapshots.
 const DESCRIPTION: usize = 255;
@@ -82,19 +83,45 @@ const DESCRIPTION: usize = 255;
 /// A text that EC2 takes for a description.
 pub(crate) fn description(text: &str) -> String {
     let ascii = text.replace(|c: char| !(c.is_ascii_graphic() || c == ' '), "?");
-    shortened(ascii, DESCRIPTION)
-}
-
-fn shortened(text: String, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    }
+    ascii.chars().take(DESCRIPTION).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    #[test]
+    fn the_user_s_tags_stand_beside_ours() {
+        let tags = |wishes: Value| -> Vec<(String, String)> {
+            let mut job = crate::testing::job();
+            job.request.ec2.wishes = serde_json::from_value(wishes).unwrap();
+            let tags = all(&job, &JobTag::new("0a1b", job.id));
+            let tags = tags.into_iter();
+            tags.map(|tag| (tag.key.unwrap(), tag.value.unwrap()))
+                .collect()
+        };
+        let own = |name: &str| {
+            [
+                ("Name", name),
+                ("obs:project", "Cloud:Images"),
+                ("obs:package", "leap-ec2"),
+                ("obs:repository", "images"),
+                ("obs:file", "leap-ec2.x86_64-15.6.raw.xz"),
+                ("obs:job", "0a1b/job-1"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        };
+        assert_eq!(tags(json!({})), own("leap"));
+        let users = [("Team".to_owned(), "images".to_owned())];
+        assert_eq!(
+            tags(json!({"tags": {"Team": "images", "Name": "mine"}})),
+            [&own("mine")[..], &users].concat()
+        );
+        let most: Value = (0..44).map(|n| (format!("k{n}"), json!("v"))).collect();
+        assert_eq!(tags(json!({ "tags": most })).len(), 50);
+    }
 
     #[test]
     fn a_description_is_short_ascii() {

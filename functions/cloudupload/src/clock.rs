@@ -41,6 +41,36 @@ impl Add<Duration> for Timestamp {
     }
 }
 
+/// A point in time to the millisecond, for what seconds are too coarse for: milliseconds since the Unix epoch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Moment(u64);
+
+impl Moment {
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(milliseconds)
+    }
+
+    pub fn now() -> Self {
+        Self(now_in_millis())
+    }
+
+    /// The time since an earlier moment; none if that one lies ahead.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, time: Duration) -> Moment {
+        Moment(self.0.saturating_add(time.as_millis() as u64))
+    }
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_in_millis() -> u64 {
     since_epoch().as_millis() as u64

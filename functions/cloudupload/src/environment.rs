@@ -8,7 +8,7 @@ use crate::{
     journal::{JobLog, Journal},
     settings::{SettingError, parsed, setting},
     staging::Staging,
-    store::Jobs,
+    store::{Jobs, Writers},
 };
 
 /// What every function works with.
@@ -48,5 +48,10 @@ impl Environment {
             setting("STAGING_BUCKET")?,
             parsed("SERVICE_ACCOUNT")?,
         ))
+    }
+
+    /// The writers of EBS blocks, for those functions that have its setting.
+    pub fn writers(&self) -> Result<Writers, SettingError> {
+        Ok(Writers::new(&self.config, setting("WRITERS_TABLE")?))
     }
 }

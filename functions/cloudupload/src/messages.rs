@@ -148,6 +148,7 @@ mod tests {
     #[test]
     fn the_sample_events_are_what_the_steps_read() {
         for event in [
+            include_str!("../../../events/preflight.json"),
             include_str!("../../../events/receive.json"),
             include_str!("../../../events/prepare.json"),
             include_str!("../../../events/poll.json"),
@@ -203,7 +204,7 @@ mod tests {
                 "$$.State.RetryCount"
             );
         }
-        assert_eq!(names.len(), 10, "{names:?}");
+        assert_eq!(names.len(), 11, "{names:?}");
     }
 
     #[test]

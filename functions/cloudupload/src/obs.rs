@@ -1,12 +1,13 @@
 //! OBS's build results over HTTP: what there is, and the files themselves. The repository server, the source server and
 //! the public API all serve them under the same paths.
 
+mod checksum;
 mod download;
 mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, ops::Range, time::Duration};
 
 use reqwest::{Client, Response, StatusCode, Url, header::RANGE};
 
@@ -35,6 +36,9 @@ const LIST_BUDGET: RetryBudget = RetryBudget {
 
 /// More than any list of build results has; what is longer did not come from OBS.
 const LONGEST_LIST: usize = 16 << 20;
+
+/// More than a file with a checksum has, signature and all.
+const LONGEST_CHECKSUM: usize = 64 << 10;
 
 /// Endings of the files that are cloud images.
 const CLOUD_IMAGES: [&str; 5] = [".raw.xz", ".vhdfixed.xz", ".raw", ".raw.gz", ".raw.zst"];
@@ -206,11 +210,15 @@ impl Obs {
     pub async fn build_results(&self, path: BuildPath<'_>) -> Result<Vec<Binary>, ObsError> {
         let url = self.url(path, None);
         let shown = without_credentials(&url);
-        let list =
-            match tokio::time::timeout(LIST_TIMEOUT, retried(|| self.text(url.clone()))).await {
-                Ok(list) => list?,
-                Err(_) => return Err(ObsError::TooSlow { url: shown }),
-            };
+        let list = match tokio::time::timeout(
+            LIST_TIMEOUT,
+            retried(|| self.text(url.clone(), &XML)),
+        )
+        .await
+        {
+            Ok(list) => list?,
+            Err(_) => return Err(ObsError::TooSlow { url: shown }),
+        };
         read::binary_list(&list).map_err(|error| ObsError::Unexpected {
             expected: "a list of build results",
             url: shown,
@@ -221,15 +229,51 @@ impl Obs {
     /// Begins to read the requested file, from byte `from` on if OBS can do that: [`Download::from`] says where it does
     /// begin.
     pub async fn download(&self, request: &UploadRequest, from: u64) -> Result<Download, ObsError> {
-        let url = self.url(request.into(), Some(&request.filename));
+        let range = (from > 0).then(|| format!("bytes={from}-"));
+        self.get_file(request, range).await
+    }
+
+    /// Begins to read these bytes of the requested file, if OBS can do that: [`Download::from`] and [`Download::end`] say
+    /// which bytes it does send.
+    pub async fn download_part(
+        &self,
+        request: &UploadRequest,
+        bytes: Range<u64>,
+    ) -> Result<Download, ObsError> {
+        let range = format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1));
+        self.get_file(request, Some(range)).await
+    }
+
+    async fn get_file(
+        &self,
+        request: &UploadRequest,
+        range: Option<String>,
+    ) -> Result<Download, ObsError> {
+        let url = self.url(request.into(), Some(request.filename.as_str()));
         let mut get = self.http.get(url.clone());
-        if from > 0 {
-            get = get.header(RANGE, format!("bytes={from}-"));
+        if let Some(range) = range {
+            get = get.header(RANGE, range);
         }
         Download::of(accepted(&url, get).await?, &url)
     }
 
-    fn url(&self, path: BuildPath<'_>, name: Option<&FileName>) -> Url {
+    /// The SHA-256 that the file `FILE.sha256` beside the requested file FILE says it has, in hex. `None` if there is no
+    /// such file. The signature of a signed one is not verified.
+    pub async fn sha256(&self, request: &UploadRequest) -> Result<Option<String>, ObsError> {
+        let name = request.filename.as_str();
+        let url = self.url(request.into(), Some(&format!("{name}.sha256")));
+        let text = match retried(|| self.text(url.clone(), &CHECKSUM)).await {
+            Err(ObsError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
+                return Ok(None);
+            }
+            text => text?,
+        };
+        checksum::sha256_of(name, &text)
+            .map(Some)
+            .map_err(|error| CHECKSUM.unexpected(&url, &error.to_string()))
+    }
+
+    fn url(&self, path: BuildPath<'_>, file: Option<&str>) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("http and https URLs have a path")
@@ -241,13 +285,13 @@ impl Obs {
                 path.arch.as_str(),
                 path.package.as_str(),
             ])
-            .extend(name.map(FileName::as_str));
+            .extend(file);
         url
     }
 
-    async fn text(&self, url: Url) -> Result<String, ObsError> {
+    async fn text(&self, url: Url, page: &Page) -> Result<String, ObsError> {
         let response = accepted(&url, self.http.get(url.clone())).await?;
-        body(response, &url).await
+        page.read(response, &url).await
     }
 }
 
@@ -298,7 +342,8 @@ async fn accepted(url: &Url, request: reqwest::RequestBuilder) -> Result<Respons
     if status.is_success() {
         return Ok(response);
     }
-    let summary = body(response, url)
+    let summary = XML
+        .read(response, url)
         .await
         .ok()
         .and_then(|body| read::summary(&body))
@@ -317,18 +362,41 @@ fn connection_to(url: &Url) -> impl FnOnce(reqwest::Error) -> ObsError + '_ {
     }
 }
 
-async fn body(mut response: Response, url: &Url) -> Result<String, ObsError> {
-    let unexpected = |reason: &str| ObsError::Unexpected {
-        expected: "a page of XML",
-        url: without_credentials(url),
-        reason: reason.to_owned(),
-    };
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(connection_to(url))? {
-        if body.len() + chunk.len() > LONGEST_LIST {
-            return Err(unexpected("it is too long"));
+/// Text that OBS answers with.
+struct Page {
+    /// What it is.
+    expected: &'static str,
+    /// Bytes that it has at most.
+    longest: usize,
+}
+
+const XML: Page = Page {
+    expected: "a page of XML",
+    longest: LONGEST_LIST,
+};
+
+const CHECKSUM: Page = Page {
+    expected: "a SHA-256 sum",
+    longest: LONGEST_CHECKSUM,
+};
+
+impl Page {
+    async fn read(&self, mut response: Response, url: &Url) -> Result<String, ObsError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(connection_to(url))? {
+            if body.len() + chunk.len() > self.longest {
+                return Err(self.unexpected(url, "it is too long"));
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        String::from_utf8(body).map_err(|_| self.unexpected(url, "it is not UTF-8"))
     }
-    String::from_utf8(body).map_err(|_| unexpected("it is not UTF-8"))
+
+    fn unexpected(&self, url: &Url, reason: &str) -> ObsError {
+        ObsError::Unexpected {
+            expected: self.expected,
+            url: without_credentials(url),
+            reason: reason.to_owned(),
+        }
+    }
 }

@@ -1,7 +1,8 @@
-//! Jobs and slots in DynamoDB.
+//! Jobs, slots and the writers of EBS blocks in DynamoDB.
 //!
-//! Two tables: the job records ([`Jobs`]) and the slots ([`Slots`]). They are under one roof because every change of a slot
-//! is one transaction with the record of its job. Every change of a job's state goes through `transition`.
+//! Three tables: the job records ([`Jobs`]), the slots ([`Slots`]), and the writers ([`Writers`]). Every change of a slot is
+//! one transaction with the record of its job; every change of a job's state goes through `transition`. The writers have no
+//! part in either.
 
 mod jobs;
 mod slots;
@@ -10,6 +11,7 @@ mod tests;
 mod transaction;
 mod transition;
 mod update;
+mod writers;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,6 +22,7 @@ use serde_dynamo::{from_attribute_value, from_item};
 pub use self::{
     jobs::Jobs,
     slots::{Grant, Holder, Limits, Queued, Slots, Waiter},
+    writers::{Claim, HAND_OVER, LEASE, Ledger, PUTS_PER_SECOND, SKEW, WriterId, Writers, Written},
 };
 use crate::{
     aws::Failure,
@@ -56,6 +59,8 @@ pub enum StoreError {
     },
     #[error("an item of the slots cannot be read: {0}")]
     UnreadableSlot(serde_dynamo::Error),
+    #[error("an item of the writers cannot be read: {0}")]
+    UnreadableLedger(serde_dynamo::Error),
     #[error("a record cannot be written: {0}")]
     Unwritable(serde_dynamo::Error),
     #[error("DynamoDB left {0} of the records asked for unread, {1} times in a row")]

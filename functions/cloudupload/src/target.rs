@@ -1,24 +1,33 @@
 //! Where an image goes: the JSON body of the create call, checked before anything is done with it.
 
+mod account_region;
 mod ami_name;
+mod body;
 mod boot_mode;
 mod external_id;
 mod region;
 mod role;
 mod route;
+mod wishes;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use self::body::Body;
 pub use self::{
+    account_region::{AccountRegion, BadAccountRegion},
     ami_name::{AmiName, BadAmiName},
-    boot_mode::BootMode,
+    body::BadBody,
+    boot_mode::{BadBootMode, BootMode},
     external_id::{BadExternalId, ExternalId},
     region::{BadRegion, Partition, Region},
     role::{AccountId, BadAccountId, BadRole, RoleArn},
     route::{BadRoute, Route},
+    wishes::{
+        BadWish, BootWish, DirectNeedsKey, Encryption, ImdsSupport, KmsKey, RootDevice, UserTags,
+        VolumeSize, VolumeTooSmall, Wishes,
+    },
 };
-use crate::names::{FileName, checked_string};
+use crate::names::{Arch, FileName, checked_string};
 
 /// Where in EC2 the image goes, under which role, and the AMI's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +38,34 @@ pub struct Ec2Target {
     pub ami_name: AmiName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vpc_subnet_id: Option<SubnetId>,
+    #[serde(flatten)]
+    pub wishes: Wishes,
+}
+
+impl Ec2Target {
+    /// How the snapshot is to be encrypted.
+    pub fn encryption(&self) -> &Encryption {
+        &self.wishes.encryption
+    }
+
+    /// The ARN of the key that is wished, if the body names a key and not an alias. An id means a key of the user's.
+    pub fn kms_key_arn(&self) -> Option<String> {
+        let key = self.encryption().key()?;
+        key.arn(self.region, self.role.account())
+    }
+
+    /// Fails if the route cannot grant a wish.
+    pub fn check_route(&self, route: Route) -> Result<(), DirectNeedsKey> {
+        self.encryption().check_route(route)
+    }
+
+    /// Fails if a disk of so many bytes is larger than the volume that is wished.
+    pub fn check_volume(&self, disk_bytes: u64) -> Result<(), VolumeTooSmall> {
+        match self.wishes.volume_size {
+            Some(size) => size.check(disk_bytes),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The body of a create call. [`of`](Self::of) makes a target of it once the file is known.
@@ -39,6 +76,7 @@ pub struct Ec2Params {
     region: Region,
     ami_name: Option<AmiName>,
     vpc_subnet_id: Option<SubnetId>,
+    wishes: Wishes,
 }
 
 /// Where this service itself runs: roles of its own account are refused, and those of other partitions cannot be assumed.
@@ -73,26 +111,20 @@ fn check_subnet(text: &str) -> Result<(), BadSubnet> {
 /// Why a body is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadTarget {
-    #[error("the body is empty: it must be JSON such as {EXAMPLE}")]
-    Empty,
-    #[error("the body is not JSON ({0}): it must be JSON such as {EXAMPLE}")]
-    NotJson(#[source] serde_json::Error),
-    #[error("the body must be a JSON object such as {EXAMPLE}")]
-    NotAnObject,
-    #[error("{0} is missing: the body must be JSON such as {EXAMPLE}")]
-    Missing(&'static str),
-    #[error("{0} must be a string: the body must be JSON such as {EXAMPLE}")]
-    NotAString(&'static str),
-    #[error(transparent)]
+    #[error("{0}")]
+    Body(#[from] BadBody),
+    #[error("{0}")]
     Role(#[from] BadRole),
-    #[error(transparent)]
+    #[error("{0}")]
     ExternalId(#[from] BadExternalId),
-    #[error(transparent)]
+    #[error("{0}")]
     Region(#[from] BadRegion),
-    #[error(transparent)]
+    #[error("{0}")]
     AmiName(#[from] BadAmiName),
-    #[error(transparent)]
+    #[error("{0}")]
     Subnet(#[from] BadSubnet),
+    #[error("{0}")]
+    Wish(#[from] BadWish),
     #[error(
         "arn '{0}' is a role of this service's own account: give a role of your own AWS account"
     )]
@@ -101,20 +133,16 @@ pub enum BadTarget {
     OtherPartition { role: RoleArn, service: Partition },
 }
 
-const EXAMPLE: &str =
-    r#"{"arn": "arn:aws:iam::123456789012:role/obs", "external_id": "...", "region": "us-east-1"}"#;
-
 impl Ec2Params {
-    /// Reads the body of a create call. Keys that mean nothing here are ignored; `null` and an empty string count as
-    /// absent where a key may be absent.
-    pub fn from_json(body: &[u8], service: &ServiceIdentity) -> Result<Self, BadTarget> {
-        if body.trim_ascii().is_empty() {
-            return Err(BadTarget::Empty);
-        }
-        let Value::Object(body) = serde_json::from_slice(body).map_err(BadTarget::NotJson)? else {
-            return Err(BadTarget::NotAnObject);
-        };
-        let role: RoleArn = required(&body, "arn")?.parse()?;
+    /// Reads the body of a create call for an image of this architecture. Keys that mean nothing here are ignored;
+    /// `null` and an empty string count as absent where a key may be absent.
+    pub fn from_json(
+        body: &[u8],
+        arch: Arch,
+        service: &ServiceIdentity,
+    ) -> Result<Self, BadTarget> {
+        let body = Body::from_json(body)?;
+        let role: RoleArn = body.required("arn")?.parse()?;
         if role.partition() != service.partition {
             return Err(BadTarget::OtherPartition {
                 role,
@@ -124,13 +152,14 @@ impl Ec2Params {
         if *role.account() == service.account {
             return Err(BadTarget::OwnAccount(role));
         }
+        let external_id = body.required("external_id")?.parse()?;
+        let region = Region::of_partition(body.required("region")?, role.partition())?;
         Ok(Self {
-            external_id: required(&body, "external_id")?.parse()?,
-            region: Region::of_partition(required(&body, "region")?, role.partition())?,
-            ami_name: optional(&body, "ami_name")?.map(str::parse).transpose()?,
-            vpc_subnet_id: optional(&body, "vpc_subnet_id")?
-                .map(str::parse)
-                .transpose()?,
+            external_id,
+            region,
+            ami_name: body.parsed::<_, BadTarget>("ami_name")?,
+            vpc_subnet_id: body.parsed::<_, BadTarget>("vpc_subnet_id")?,
+            wishes: Wishes::from_body(&body, arch, region)?,
             role,
         })
     }
@@ -145,31 +174,14 @@ impl Ec2Params {
                 .ami_name
                 .unwrap_or_else(|| AmiName::from_file_name(file)),
             vpc_subnet_id: self.vpc_subnet_id,
+            wishes: self.wishes,
         }
-    }
-}
-
-fn required<'a>(body: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, BadTarget> {
-    match body.get(key) {
-        None | Some(Value::Null) => Err(BadTarget::Missing(key)),
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(BadTarget::NotAString(key)),
-    }
-}
-
-fn optional<'a>(
-    body: &'a Map<String, Value>,
-    key: &'static str,
-) -> Result<Option<&'a str>, BadTarget> {
-    match required(body, key) {
-        Err(BadTarget::Missing(_)) | Ok("") => Ok(None),
-        found => found.map(Some),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -178,7 +190,7 @@ mod tests {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
         };
-        Ec2Params::from_json(body.as_bytes(), &service)
+        Ec2Params::from_json(body.as_bytes(), Arch::X86_64, &service)
     }
 
     fn refused(change: &Value) -> String {
@@ -208,6 +220,7 @@ mod tests {
         assert_eq!(target.region.as_str(), "us-east-1");
         assert_eq!(target.ami_name.as_str(), "my image");
         assert_eq!(target.vpc_subnet_id, None);
+        assert_eq!(target.wishes, Wishes::default());
     }
 
     #[test]
@@ -242,6 +255,37 @@ mod tests {
             })
         );
         assert_eq!(serde_json::from_value::<Ec2Target>(record).unwrap(), target);
+    }
+
+    #[test]
+    fn wishes_are_fields_of_the_record_and_their_checks_are_the_target_s() {
+        let body = json!({
+            "arn": "arn:aws:iam::123456789012:role/obs", "external_id": "x-1", "region": "us-east-1", "volume_size": 8,
+            "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
+        });
+        let params = read(&body.to_string()).unwrap();
+        let mut target = params.of(&"a.raw".parse().unwrap());
+        let record = serde_json::to_value(&target).unwrap();
+        assert_eq!(record["volume_size"], 8);
+        assert_eq!(serde_json::from_value::<Ec2Target>(record).unwrap(), target);
+
+        assert_eq!(
+            target.kms_key_arn().as_deref(),
+            Some("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+        );
+        assert_eq!(target.check_volume(8 << 30), Ok(()));
+        assert!(target.check_volume((8 << 30) + 1).is_err());
+        assert_eq!(target.check_route(Route::Direct), Ok(()));
+
+        target.wishes.encryption = Encryption::Key("alias/images".parse().unwrap());
+        assert_eq!(target.kms_key_arn(), None);
+        assert_eq!(
+            target.check_route(Route::Direct).unwrap_err().to_string(),
+            "kms_key_id 'alias/images' is an alias, which the route direct cannot use: give the key's ARN or id"
+        );
+        target.wishes = Wishes::default();
+        assert_eq!(target.check_volume(u64::MAX), Ok(()));
+        assert_eq!(target.kms_key_arn(), None);
     }
 
     #[test]

@@ -23,7 +23,15 @@ pub enum DiskError {
         "the partition table speaks of {needs} bytes, the disk has only {bytes}: it is cut off; build the image again"
     )]
     Short { needs: u64, bytes: u64 },
+    #[error(
+        "the disk has {bytes} bytes, more than the {} TiB that an EBS volume has at most; make it smaller",
+        MAX_VOLUME >> 40
+    )]
+    TooLarge { bytes: u64 },
 }
+
+/// Bytes of the largest EBS volume (EBS user guide, "Amazon EBS volume types").
+pub const MAX_VOLUME: u64 = 64 << 40;
 
 /// Checks by its head ([`crate::HEAD_LEN`]) that an image is a raw disk, and reads its partition table.
 ///
@@ -60,6 +68,17 @@ pub fn check_size(bytes: u64, needs: u64) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// Checks that a disk of `bytes` fits into a volume.
+///
+/// # Errors
+/// [`DiskError::TooLarge`].
+pub fn check_volume(bytes: u64) -> Result<(), DiskError> {
+    match bytes > MAX_VOLUME {
+        true => Err(DiskError::TooLarge { bytes }),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +99,15 @@ mod tests {
         );
         assert_eq!(check_size(1024, 1024), Ok(()));
         assert_eq!(check_size(512, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_disk_has_to_fit_into_a_volume() {
+        assert_eq!(check_volume(64 << 40), Ok(()));
+        assert_eq!(
+            check_volume((64 << 40) + 512).unwrap_err().to_string(),
+            "the disk has 70368744178176 bytes, more than the 64 TiB that an EBS volume has at most; make it smaller"
+        );
     }
 
     #[test]

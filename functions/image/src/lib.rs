@@ -7,7 +7,7 @@
 //! - the *disk* is what becomes a snapshot: the image without the footer of a fixed VHD.
 //!
 //! First, the whole: find the compression ([`mod@format`]), read the index of an xz file ([`xz`]), inspect the head of
-//! the image ([`disk::inspect`]) and plan the slices ([`plan`]). Then each slice: decode it ([`decode`]) and read the
+//! the image ([`disk::inspect`]), find out how large it is ([`size`]) and plan the slices ([`plan`]). Then each slice: decode it ([`decode`]) and read the
 //! bytes of the disk from it ([`slice::SliceReader`]). The last slice also proves that the disk is whole.
 
 pub mod decode;
@@ -15,6 +15,7 @@ pub mod disk;
 pub mod format;
 pub mod partition;
 pub mod plan;
+pub mod size;
 pub mod slice;
 pub mod vhd;
 pub mod xz;

@@ -1,4 +1,5 @@
-//! How an image is cut into slices: by the work of decoding them, so that all end at about the same time.
+//! How an image is cut into slices: by the work of decoding them, so that all end at about the same time, and so that each
+//! fits into the time of a function.
 
 use std::ops::Range;
 
@@ -15,17 +16,131 @@ const MIB: u64 = 1 << 20;
 const AIM_SLICE: u64 = 512 * MIB;
 /// Bytes of the image in a slice, at least, if there are several: less is not worth a function of its own.
 pub const MIN_SLICE: u64 = 64 * MIB;
-/// Slices at most: they are listed in the workflow's input, which may have 256 KiB.
-pub const MAX_SLICES: u64 = 32;
+/// Slices of any image that is decoded in [`AIM_TIME`] by so many.
+pub const USUAL_SLICES: u64 = 32;
+/// Slices at most. The workflow's state holds them together with their results, in at most 256 KiB (Step Functions developer
+/// guide, "Service quotas"), and each takes up to [`MESSAGE_LEN`] bytes of that.
+pub const MAX_SLICES: u64 = 352;
+/// Bytes of the workflow's state for a slice: two slices of up to 350 bytes each, because a route that writes blocks tells
+/// each slice what comes after it, and 40 bytes of result.
+pub const MESSAGE_LEN: u64 = 740;
 /// Slices that the workflow carries at a time: `MaxConcurrency` in `infra/upload.asl.json`.
 pub const SIDE_BY_SIDE: u64 = 8;
 
-/// Work of decoding one byte of xz data; that of writing one byte of the image is 1. Measured with [`crate::decode`] on
-/// x86_64: 2.5 ns for a byte of zeros, 24 to 27 ns more for each staged byte of /usr/lib (xz -0, -6, -9). Data that xz
-/// could not compress is stored, and takes less.
-const STAGED_WORK: u128 = 10;
+/// Nanoseconds that a slice of a large image is to take: eleven minutes.
+const AIM_TIME: u128 = 660 * SECOND;
+/// Nanoseconds that a slice may take: what `Transfer` in `infra/template.yaml` is given (900 s), without what the function
+/// keeps to say that its time is up (30 s).
+const LONGEST_TIME: u128 = 870 * SECOND;
+const SECOND: u128 = 1_000_000_000;
+const MINUTE: u128 = 60 * SECOND;
+
+/// How large the work is of decoding staged bytes to bytes of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Weights {
+    staged: u128,
+    image: u128,
+}
+
+impl Weights {
+    fn of(self, staged: u64, image: u64) -> u128 {
+        u128::from(staged) * self.staged + u128::from(image) * self.image
+    }
+}
+
+/// Work of decoding xz data; that of writing one byte of the image is 1. Measured with [`crate::decode`] on x86_64: 2.5 ns
+/// for a byte of zeros, 24 to 27 ns more for each staged byte of /usr/lib (xz -0, -6, -9). Data that xz could not compress
+/// is stored, and takes less.
+const XZ_WORK: Weights = Weights {
+    staged: 10,
+    image: 1,
+};
 /// Work aimed at for a slice of xz blocks: that of [`AIM_SLICE`] bytes compressed 3:1.
-const AIM_WORK: u128 = AIM_SLICE as u128 * (STAGED_WORK + 3) / 3;
+const AIM_WORK: u128 = AIM_SLICE as u128 * (XZ_WORK.staged + 3 * XZ_WORK.image) / 3;
+
+/// Nanoseconds that a function with one processor and 625 Mbit/s of network (78 MB/s each way) takes, as they are planned
+/// with. They lie above what was measured, because a function's processor may be slower:
+/// - plain: the network, 12.8 ns for a byte;
+/// - xz: 24 to 27 ns for a staged byte here; elsewhere 40 to 50 MB/s of a real file tree (20 to 25 ns for a byte of the
+///   image, with three of them in a staged byte), 500 MB/s of zeros (2 ns);
+/// - gzip and zstd: decoding is faster than the network (137 and 658 MB/s and more), which has about three bytes of data to
+///   write for each that it reads; 300 and 600 MB/s of zeros.
+const fn nanoseconds(compression: Compression) -> Weights {
+    let (staged, image) = match compression {
+        Compression::Plain => (16, 0),
+        Compression::Xz => (60, 3),
+        Compression::Gzip => (40, 3),
+        Compression::Zstd => (40, 2),
+    };
+    Weights { staged, image }
+}
+
+/// Why no plan brings an image through in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooSlow {
+    #[error(
+        "the {compression} data can only be decompressed in one piece, and that takes about {minutes} minutes, longer than \
+         a function may run: compress it in blocks, which are decompressed side by side, with \
+         \"{compression} -dc IMAGE | xz -T0 --block-size=24MiB > NEW\""
+    )]
+    OnePiece {
+        compression: Compression,
+        minutes: u64,
+    },
+    #[error(
+        "a part of the xz data has to be decompressed in one piece, and that takes about {minutes} minutes, longer than a \
+         function may run: compress it in smaller blocks, with \"xz -dc IMAGE | xz -T0 --block-size=24MiB > NEW\""
+    )]
+    OneBlock { minutes: u64 },
+    #[error(
+        "even {MAX_SLICES} functions need more than {} minutes each for the image, longer than they may run: make it \
+         smaller",
+        LONGEST_TIME / MINUTE
+    )]
+    TooMuch,
+}
+
+/// Checks that each slice of a plan can be transferred in the time of a function. `image_len` is how many bytes the image
+/// has at least.
+///
+/// # Errors
+/// [`TooSlow`], with what to do instead.
+pub fn check_time(slices: &[Slice], image_len: u64) -> Result<(), TooSlow> {
+    for slice in slices {
+        let time = time_of(slice, image_len);
+        if time <= LONGEST_TIME {
+            continue;
+        }
+        let minutes = u64::try_from(time.div_ceil(MINUTE)).unwrap_or(u64::MAX);
+        return Err(match &slice.coding {
+            Coding::XzRun(run) if run.blocks == 1 && slices.len() > 1 => {
+                TooSlow::OneBlock { minutes }
+            }
+            Coding::XzRun(run) if run.blocks > 1 => TooSlow::TooMuch,
+            Coding::Whole(Compression::Plain) => TooSlow::TooMuch,
+            Coding::Whole(compression) => TooSlow::OnePiece {
+                compression: *compression,
+                minutes,
+            },
+            Coding::XzRun(_) => TooSlow::OnePiece {
+                compression: Compression::Xz,
+                minutes,
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Nanoseconds that a slice takes. One of unknown length has `image_len` bytes at least.
+fn time_of(slice: &Slice, image_len: u64) -> u128 {
+    let compression = match &slice.coding {
+        Coding::Whole(compression) => *compression,
+        Coding::XzRun(_) => Compression::Xz,
+    };
+    let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
+    let image_len = slice.image.as_ref().map_or(image_len, len);
+    nanoseconds(compression).of(len(&slice.staged), image_len)
+}
 
 /// Plans an uncompressed image of `len` bytes, whose partition table needs `needs`: slices of one size, within
 /// a MiB.
@@ -34,7 +149,8 @@ const AIM_WORK: u128 = AIM_SLICE as u128 * (STAGED_WORK + 3) / 3;
 /// [`DiskError`] for a size that cannot be a disk's.
 pub fn plain(len: u64, needs: u64) -> Result<Vec<Slice>, DiskError> {
     check_size(len, needs)?;
-    let count = slice_count(len / AIM_SLICE);
+    let time = nanoseconds(Compression::Plain).of(len, len);
+    let count = usual_count(len / AIM_SLICE).max(count_for(time));
     let border = |n| match n {
         n if n == count => len,
         n => len / count * n / MIB * MIB,
@@ -52,8 +168,9 @@ pub fn plain(len: u64, needs: u64) -> Result<Vec<Slice>, DiskError> {
 /// As [`plain`].
 pub fn xz(index: &xz::Index, needs: u64) -> Result<Vec<Slice>, DiskError> {
     check_size(index.image_len(), needs)?;
-    let slices = cut(index.edges()).into_iter().map(|blocks| {
-        let (staged, image, run) = index.run(blocks);
+    let cuts = cut(index);
+    let slices = cuts.windows(2).map(|pair| {
+        let (staged, image, run) = index.run_between(pair[0], pair[1]);
         (staged, Coding::XzRun(run), image)
     });
     Ok(list(slices, needs))
@@ -72,43 +189,70 @@ pub fn serial(compression: Compression, staged_len: u64, needs: u64) -> Vec<Slic
 
 /// How many slices to make of an image that is large enough for `fitting` of them. Beyond what goes side by side, full
 /// rounds: a ninth slice would keep the disk waiting while nothing runs beside it.
-fn slice_count(fitting: u64) -> u64 {
-    match fitting.clamp(1, MAX_SLICES) {
+fn usual_count(fitting: u64) -> u64 {
+    match fitting.clamp(1, USUAL_SLICES) {
         count @ ..=SIDE_BY_SIDE => count,
         count => (count + SIDE_BY_SIDE / 2) / SIDE_BY_SIDE * SIDE_BY_SIDE,
     }
 }
 
-/// Cuts the blocks between these edges into slices: for each equal share of the work, at the edge nearest to the
-/// share's end, unless a slice would become shorter than [`MIN_SLICE`].
-fn cut(edges: &[Edge]) -> Vec<Range<usize>> {
-    let last = edges.len() - 1;
-    let total = work(&edges[last]);
-    let count = slice_count(u64::try_from(total / AIM_WORK).unwrap_or(u64::MAX));
-    let mut cuts = vec![0];
-    let mut start = 0;
+/// How many slices of [`AIM_TIME`] an image needs that takes so many nanoseconds in all: at most [`MAX_SLICES`], whether
+/// that is enough or not.
+fn count_for(time: u128) -> u64 {
+    match u64::try_from(time.div_ceil(AIM_TIME)).unwrap_or(MAX_SLICES) {
+        count @ ..=SIDE_BY_SIDE => count,
+        count => count.min(MAX_SLICES).next_multiple_of(SIDE_BY_SIDE),
+    }
+}
+
+/// How many slices to make of an xz file whose last block ends here, and by which weights to cut them. Slices of equal work
+/// do not take equal times on every machine; where that could make one too long, the times that are planned with count.
+fn shares(last: Edge) -> (u64, Weights) {
+    let total = work(last, XZ_WORK);
+    let count = usual_count(u64::try_from(total / AIM_WORK).unwrap_or(u64::MAX));
+    let times = nanoseconds(Compression::Xz);
+    // The longest slice of all is data without a zero.
+    let longest = total / u128::from(count) / XZ_WORK.staged * times.staged;
+    if longest <= AIM_TIME {
+        return (count, XZ_WORK);
+    }
+    (count.max(count_for(work(last, times))), times)
+}
+
+/// Cuts an xz file into slices, each from one of these edges to the next: for each equal share of the work, at the edge
+/// nearest to the share's end, unless a slice would become shorter than [`MIN_SLICE`].
+fn cut(index: &xz::Index) -> Vec<Edge> {
+    let last = index.last_edge();
+    let (count, weights) = shares(last);
+    let total = work(last, weights);
+    let mut edges = index.edges();
+    let mut before = edges.next().unwrap_or(last);
+    let mut after = before;
+    let mut start = before;
+    let mut cuts = vec![start];
     for n in 1..count {
         let ideal = total * u128::from(n) / u128::from(count);
-        let after = edges.partition_point(|edge| work(edge) < ideal);
-        let before = after - 1;
-        let nearest = if ideal - work(&edges[before]) < work(&edges[after]) - ideal {
+        while work(after, weights) < ideal {
+            before = after;
+            after = edges.next().unwrap_or(last);
+        }
+        let nearest = if ideal - work(before, weights) < work(after, weights) - ideal {
             before
         } else {
             after
         };
-        let place = edges[nearest].image;
-        if place - start >= MIN_SLICE && edges[last].image - place >= MIN_SLICE {
+        if nearest.image - start.image >= MIN_SLICE && last.image - nearest.image >= MIN_SLICE {
             cuts.push(nearest);
-            start = place;
+            start = nearest;
         }
     }
     cuts.push(last);
-    cuts.windows(2).map(|pair| pair[0]..pair[1]).collect()
+    cuts
 }
 
 /// The work of decoding all blocks before this edge.
-fn work(edge: &Edge) -> u128 {
-    u128::from(edge.staged - xz::HEADER_LEN as u64) * STAGED_WORK + u128::from(edge.image)
+fn work(edge: Edge, weights: Weights) -> u128 {
+    weights.of(edge.staged - xz::HEADER_LEN as u64, edge.image)
 }
 
 fn list(slices: impl Iterator<Item = (Range<u64>, Coding, Range<u64>)>, needs: u64) -> Vec<Slice> {
@@ -133,6 +277,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Bytes of a slice in the workflow's state, with room for what a route adds.
+    const SLICE_LEN: u64 = 350;
+
     /// What has to hold of every plan.
     fn check(slices: &[Slice], len: u64) {
         assert!(!slices.is_empty() && slices.len() as u64 <= MAX_SLICES);
@@ -148,7 +295,8 @@ mod tests {
         }
         assert_eq!(image_end, len);
         let json = serde_json::to_string(slices).unwrap();
-        assert!(json.len() < 16 << 10, "{}", json.len());
+        let most = (slices.len() as u64).max(USUAL_SLICES) * SLICE_LEN;
+        assert!(json.len() as u64 <= most, "{}", json.len());
         assert_eq!(serde_json::from_str::<Vec<Slice>>(&json).unwrap(), slices);
     }
 
@@ -188,40 +336,42 @@ mod tests {
                 .map(|size| size.0.next_multiple_of(4))
                 .sum::<u64>()
         );
-        check_balance(&slices, sizes);
+        check_balance(&slices, sizes, shares(index.last_edge()));
         slices
     }
 
     /// No slice has more work than the mean and one block; where cuts were left out because of [`MIN_SLICE`], blocks
     /// that are too short for a slice come on top, at either end.
-    fn check_balance(slices: &[Slice], sizes: &[(u64, u64)]) {
-        let works = sizes.iter().map(block_work).collect::<Vec<_>>();
+    fn check_balance(slices: &[Slice], sizes: &[(u64, u64)], (count, weights): (u64, Weights)) {
+        let works = sizes
+            .iter()
+            .map(|size| block_work(size, weights))
+            .collect::<Vec<_>>();
         let total = works.iter().sum::<u128>();
-        let count = slice_count((total / AIM_WORK) as u64);
         assert!(slices.len() as u64 <= count);
         let forced = match slices.len() as u64 == count {
             true => 0,
-            false => 2 * most_work_below_minimum(sizes),
+            false => 2 * most_work_below_minimum(sizes, weights),
         };
         let bound = total / u128::from(count) + works.iter().max().unwrap() + forced + 1;
-        for work in slice_works(slices) {
+        for work in slice_works(slices, weights) {
             assert!(work <= bound, "{work} > {bound}");
         }
     }
 
-    fn block_work(size: &(u64, u64)) -> u128 {
-        u128::from(size.0.next_multiple_of(4)) * STAGED_WORK + u128::from(size.1)
+    fn block_work(size: &(u64, u64), weights: Weights) -> u128 {
+        weights.of(size.0.next_multiple_of(4), size.1)
     }
 
     /// The most work of neighbouring blocks that are shorter than a slice together.
-    fn most_work_below_minimum(sizes: &[(u64, u64)]) -> u128 {
+    fn most_work_below_minimum(sizes: &[(u64, u64)], weights: Weights) -> u128 {
         let (mut from, mut image, mut work, mut most) = (0, 0, 0, 0);
         for size in sizes {
             image += size.1;
-            work += block_work(size);
+            work += block_work(size, weights);
             while image >= MIN_SLICE {
                 image -= sizes[from].1;
-                work -= block_work(&sizes[from]);
+                work -= block_work(&sizes[from], weights);
                 from += 1;
             }
             most = most.max(work);
@@ -234,13 +384,13 @@ mod tests {
         images.map(|image| image.end - image.start).collect()
     }
 
-    fn slice_works(slices: &[Slice]) -> Vec<u128> {
+    fn slice_works(slices: &[Slice], weights: Weights) -> Vec<u128> {
         let staged = slices
             .iter()
             .map(|slice| slice.staged.end - slice.staged.start);
         staged
             .zip(lens(slices))
-            .map(|size| block_work(&size))
+            .map(|size| block_work(&size, weights))
             .collect()
     }
 
@@ -308,7 +458,7 @@ mod tests {
             sizes.push((20, 512));
             let slices = check_xz(&sizes);
             assert_eq!(slices.len(), count);
-            let works = slice_works(&slices);
+            let works = slice_works(&slices, XZ_WORK);
             let mean = works.iter().sum::<u128>() / count as u128;
             for work in works {
                 assert!(work.abs_diff(mean) * 100 <= mean * 5, "{work}, {mean}");
@@ -316,6 +466,135 @@ mod tests {
             // Cut by length, the slices of files would have four times the work of the others.
             let lens = lens(&slices);
             assert!(lens[0] > 3 * lens[count - 1]);
+        }
+    }
+
+    const TIB: u64 = 1 << 40;
+    const LARGEST: u64 = 64 * TIB;
+
+    /// A disk of `len` bytes with `data` bytes of files at its start, as `xz -T0` compresses them, 3:1, and zeros.
+    fn sparse(len: u64, data: u64) -> Vec<(u64, u64)> {
+        const BLOCK: u64 = 24 * MIB;
+        let count = |bytes: u64| (bytes / BLOCK) as usize;
+        let mut sizes = vec![(8 * MIB, BLOCK); count(data)];
+        sizes.resize(count(len), (3_768, BLOCK));
+        sizes.push((3_768, len % BLOCK));
+        sizes
+    }
+
+    #[test]
+    fn a_disk_of_64_tib_keeps_every_limit() {
+        for data in [0, 10 << 30, 100 << 30, 500 << 30, TIB] {
+            let sizes = sparse(LARGEST, data);
+            assert!(sizes.len() > 2_796_000);
+            let slices = check_xz(&sizes);
+            assert_eq!(check_time(&slices, LARGEST), Ok(()), "{data}");
+            assert!(slices.len() as u64 > USUAL_SLICES);
+        }
+    }
+
+    #[test]
+    fn the_index_of_a_disk_of_64_tib_is_kept_in_few_bytes() {
+        // All data, which has the longest sizes.
+        let index = xz::tests::made_up(&sparse(LARGEST, LARGEST));
+        assert_eq!(index.image_len(), LARGEST);
+        assert!(index.memory() < 24 << 20, "{}", index.memory());
+    }
+
+    /// The workflow's history has 25,000 events at most, its state 256 KiB (Step Functions developer guide, "Service
+    /// quotas").
+    #[test]
+    fn the_most_slices_keep_the_limits_of_the_workflow() {
+        const EVENTS: u64 = 25_000;
+        // 27 invocations of `receive` in six hours, and looks at the snapshot for seven days, every ten minutes at last: 14
+        // events each at most.
+        const EVENTS_ELSEWHERE: u64 = (27 + 1_100) * 14;
+        let workflow = include_str!("../../../infra/upload.asl.json");
+        let workflow: serde_json::Value = serde_json::from_str(workflow).unwrap();
+        let processor = &workflow["States"]["Transfer"]["ItemProcessor"];
+        assert_eq!(processor["ProcessorConfig"]["Mode"], "INLINE");
+        let states = processor["States"].as_object().unwrap();
+        // The iteration starts and succeeds; a task is entered, scheduled, started, succeeds and is exited, and each try
+        // that fails is scheduled, started and fails.
+        let events: u64 = states
+            .values()
+            .map(|state| {
+                assert_eq!(state["Type"], "Task");
+                let retries = state["Retry"].as_array().unwrap();
+                let of_all = retries
+                    .iter()
+                    .find(|retry| retry["ErrorEquals"][0] == "States.ALL");
+                5 + 3 * of_all.unwrap()["MaxAttempts"].as_u64().unwrap()
+            })
+            .sum();
+        assert!(MAX_SLICES * (2 + events) + EVENTS_ELSEWHERE <= EVENTS);
+        assert!(MAX_SLICES * MESSAGE_LEN <= 256 << 10);
+        assert!(MESSAGE_LEN >= 2 * SLICE_LEN + 40);
+        assert!(MAX_SLICES.is_multiple_of(SIDE_BY_SIDE));
+    }
+
+    #[test]
+    fn more_work_than_the_usual_slices_have_time_for_makes_more_slices() {
+        let slices = check_xz(&sparse(2 * TIB, 2 * TIB));
+        assert_eq!(check_time(&slices, 2 * TIB), Ok(()));
+        assert!(slices.len() as u64 > USUAL_SLICES && slices.len() as u64 % SIDE_BY_SIDE == 0);
+        // A sparse one of that size has the usual number.
+        assert_eq!(check_xz(&sparse(2 * TIB, 10 << 30)).len(), 32);
+        let slices = check_plain(4 * TIB);
+        assert_eq!(check_time(&slices, 4 * TIB), Ok(()));
+        assert!(slices.len() as u64 > USUAL_SLICES);
+    }
+
+    #[test]
+    fn what_no_function_finishes_is_refused_with_what_to_do() {
+        let refused = |slices: &[Slice], len| check_time(slices, len).unwrap_err().to_string();
+        // 60 GB of data in one block: 20 GB to read.
+        let one_block = check_xz(&[(20_000_000_000, 60_000_000_000 / 512 * 512)]);
+        assert_eq!(
+            refused(&one_block, 0),
+            "the xz data can only be decompressed in one piece, and that takes about 23 minutes, longer than a function \
+             may run: compress it in blocks, which are decompressed side by side, with \"xz -dc IMAGE | xz -T0 \
+             --block-size=24MiB > NEW\""
+        );
+        let gzip = serial(Compression::Gzip, 30_000_000_000, 0);
+        assert_eq!(
+            refused(&gzip, 0),
+            "the gzip data can only be decompressed in one piece, and that takes about 20 minutes, longer than a function \
+             may run: compress it in blocks, which are decompressed side by side, with \"gzip -dc IMAGE | xz -T0 \
+             --block-size=24MiB > NEW\""
+        );
+        let beside = check_xz(&[
+            (1 << 20, 1 << 30),
+            (20_000_000_000, 60 << 30),
+            (1 << 20, 1 << 30),
+        ]);
+        assert!(
+            refused(&beside, 0)
+                .starts_with("a part of the xz data has to be decompressed in one piece")
+        );
+        let data = check_xz(&sparse(LARGEST, LARGEST));
+        assert_eq!(data.len() as u64, MAX_SLICES);
+        assert_eq!(
+            refused(&data, 0),
+            "even 352 functions need more than 14 minutes each for the image, longer than they may run: make it smaller"
+        );
+        assert_eq!(check_time(&check_plain(LARGEST), 0), Err(TooSlow::TooMuch));
+    }
+
+    #[test]
+    fn what_a_function_can_finish_is_not_refused() {
+        const GB: u64 = 1_000_000_000;
+        // About what one invocation of 14 minutes does at 40 MB/s of data and 400 MB/s of zeros.
+        for (compression, staged, image) in [
+            (Compression::Xz, 11 * GB, 33 * GB),
+            (Compression::Xz, GB / 10, 280 * GB),
+            (Compression::Gzip, 15 * GB, 45 * GB),
+            (Compression::Zstd, 15 * GB, 45 * GB),
+            (Compression::Plain, 50 * GB, 50 * GB),
+        ] {
+            let slices = serial(compression, staged, 0);
+            assert_eq!(check_time(&slices, image), Ok(()), "{compression}");
+            assert!(check_time(&slices, 500 * GB).is_err() || compression == Compression::Plain);
         }
     }
 
@@ -394,6 +673,22 @@ mod tests {
             // A whole number of sectors.
             sizes.push((20, 512 - len % 512));
             check_xz(&sizes);
+        }
+
+        /// A route that writes blocks of 512 KiB hands over at most one of them from a slice to the next.
+        #[test]
+        fn every_slice_but_the_last_has_more_than_a_block(
+            mib in 1..40_000u64,
+            blocks in prop::collection::vec((5..100 * MIB, 512..200 * MIB), 1..300),
+        ) {
+            const BLOCK: u64 = 512 << 10;
+            let index = xz::tests::made_up(
+                &blocks.into_iter().map(|(staged, image)| (staged, image / 512 * 512)).collect::<Vec<_>>(),
+            );
+            for slices in [plain(mib * MIB + 512, 0).unwrap(), xz(&index, 0).unwrap()] {
+                let (_, others) = slices.split_last().unwrap();
+                prop_assert!(lens(others).into_iter().all(|len| len >= BLOCK));
+            }
         }
 
         #[test]

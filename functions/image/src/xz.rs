@@ -9,7 +9,7 @@
 //!
 //! Source: "The .xz File Format" 1.2.1 (xz-file-format.txt of XZ Utils); section numbers below are its.
 
-use std::ops::Range;
+use std::{iter::successors, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub const HEADER_LEN: usize = 12;
 /// Bytes of a stream footer (2.1.2), which is how a file ends.
 pub const FOOTER_LEN: usize = 12;
-/// Bytes of the largest index that is read: room for a million blocks. A file with a larger one is decoded in one
-/// piece.
-pub const MAX_INDEX_LEN: u64 = 8 << 20;
+/// Bytes of the largest index that is read: room for the 2.8 million blocks of 24 MiB that `xz -T0` makes of 64 TiB, with
+/// up to 8 bytes for each. A file with a larger one is decoded in one piece.
+pub const MAX_INDEX_LEN: u64 = 32 << 20;
 
 const HEADER_MAGIC: &[u8] = b"\xFD7zXZ\0";
 const FOOTER_MAGIC: &[u8] = b"YZ";
@@ -148,23 +148,47 @@ pub enum Layout {
     Serial,
 }
 
-/// The blocks of an xz file with one stream.
+/// The blocks of an xz file with one stream. Their sizes stay as they are written in the file, because a list of the
+/// edges between millions of blocks would need ten times the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     check: Check,
-    /// Where the first block starts, then where each block ends.
-    edges: Vec<Edge>,
+    /// The sizes of each block: at most [`MAX_INDEX_LEN`] bytes.
+    records: Vec<u8>,
+    /// Where the first block starts.
+    first: Edge,
+    /// Where the last block ends.
+    last: Edge,
 }
 
 /// The place between two blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
+    /// Blocks before it.
+    pub block: u64,
     /// In the staged object.
     pub staged: u64,
     /// In the image.
     pub image: u64,
     /// In the staged object too: between the two blocks' records in the index.
     record: u64,
+}
+
+impl Edge {
+    /// The end of the block that starts here, whose record is taken off the front. `None` if there is no record, or its
+    /// sizes are impossible.
+    fn after_block(self, records: &mut &[u8]) -> Option<Self> {
+        let before = records.len();
+        let unpadded = read_number(records).filter(|&len| len >= MIN_UNPADDED)?;
+        let decoded = read_number(records)?;
+        Some(Self {
+            block: self.block + 1,
+            // Numbers are below 2^63, so that the padding to a multiple of 4 is no overflow.
+            staged: self.staged.checked_add(unpadded.next_multiple_of(4))?,
+            image: self.image.checked_add(decoded)?,
+            record: self.record + (before - records.len()) as u64,
+        })
+    }
 }
 
 impl IndexAt {
@@ -190,56 +214,48 @@ impl IndexAt {
         if blocks > rest.len() as u64 / 2 {
             return Err(SIZES);
         }
-        let record_at = |rest: &[u8]| self.range.start + (list.len() - rest.len()) as u64;
-        let mut edge = Edge {
+        let first = Edge {
+            block: 0,
             staged: HEADER_LEN as u64,
             image: 0,
-            record: record_at(rest),
+            record: self.range.start + (list.len() - rest.len()) as u64,
         };
-        let mut edges = Vec::with_capacity(blocks as usize + 1);
-        edges.push(edge);
+        let records = rest;
+        let mut last = first;
         for _ in 0..blocks {
-            let unpadded = read_number(&mut rest)
-                .filter(|&len| len >= MIN_UNPADDED)
-                .ok_or(SIZES)?;
-            let decoded = read_number(&mut rest).ok_or(SIZES)?;
-            // Numbers are below 2^63, so that the padding to a multiple of 4 is no overflow.
-            edge.staged = edge
-                .staged
-                .checked_add(unpadded.next_multiple_of(4))
-                .ok_or(SIZES)?;
-            edge.image = edge.image.checked_add(decoded).ok_or(SIZES)?;
-            edge.record = record_at(rest);
-            edges.push(edge);
+            last = last.after_block(&mut rest).ok_or(SIZES)?;
         }
+        let records = &records[..records.len() - rest.len()];
         if rest.len() > 3 || rest.iter().any(|&byte| byte != 0) || !index.len().is_multiple_of(4) {
             return Err(XzError::Damaged("its index does not end where it should"));
         }
         // The blocks of this stream end where its index starts. If that is further on, other streams lie before it.
-        if edge.staged < self.range.start {
+        if last.staged < self.range.start {
             return Ok(Layout::Serial);
         }
-        if edge.staged > self.range.start || self.header != self.footer {
+        if last.staged > self.range.start || self.header != self.footer {
             return Err(XzError::Damaged(
                 "its header, blocks and index do not fit together",
             ));
         }
         Ok(Layout::Blocks(Index {
             check: self.footer,
-            edges,
+            records: records.to_vec(),
+            first,
+            last,
         }))
     }
 }
 
 impl Index {
     /// Blocks of the file.
-    pub fn blocks(&self) -> usize {
-        self.edges.len() - 1
+    pub fn blocks(&self) -> u64 {
+        self.last.block
     }
 
     /// Bytes of the image.
     pub fn image_len(&self) -> u64 {
-        self.edges[self.blocks()].image
+        self.last.image
     }
 
     /// The integrity check of the blocks.
@@ -248,17 +264,22 @@ impl Index {
     }
 
     /// Where the first block starts, then where each block ends.
-    pub(crate) fn edges(&self) -> &[Edge] {
-        &self.edges
+    pub(crate) fn edges(&self) -> impl Iterator<Item = Edge> {
+        let mut records = &self.records[..];
+        successors(Some(self.first), move |edge| edge.after_block(&mut records))
     }
 
-    /// The run of these blocks: its bytes in the staged object, its bytes in the image, and what else its decoder
-    /// needs.
-    pub(crate) fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
-        let (from, to) = (self.edges[blocks.start], self.edges[blocks.end]);
+    /// Where the last block ends.
+    pub(crate) fn last_edge(&self) -> Edge {
+        self.last
+    }
+
+    /// The run of the blocks between these edges: its bytes in the staged object, its bytes in the image, and what else
+    /// its decoder needs.
+    pub(crate) fn run_between(&self, from: Edge, to: Edge) -> (Range<u64>, Range<u64>, Run) {
         let run = Run {
             check: self.check,
-            blocks: blocks.len() as u64,
+            blocks: to.block - from.block,
             records: from.record..to.record,
         };
         (from.staged..to.staged, from.image..to.image, run)
@@ -406,6 +427,19 @@ pub(crate) mod tests {
         }
     }
 
+    impl Index {
+        /// Bytes of memory that it takes.
+        pub fn memory(&self) -> usize {
+            size_of::<Self>() + self.records.capacity()
+        }
+
+        /// The run of these blocks.
+        pub fn run(&self, blocks: Range<usize>) -> (Range<u64>, Range<u64>, Run) {
+            let edge = |block| self.edges().nth(block).unwrap();
+            self.run_between(edge(blocks.start), edge(blocks.end))
+        }
+    }
+
     pub fn bytes<'a>(file: &'a [u8], range: &Range<u64>) -> &'a [u8] {
         &file[range.start as usize..range.end as usize]
     }
@@ -465,7 +499,7 @@ pub(crate) mod tests {
             (index.blocks(), index.image_len(), index.check()),
             (3, 28, Check::Crc32)
         );
-        let image = index.edges().iter().map(|edge| edge.image);
+        let image = index.edges().map(|edge| edge.image);
         assert_eq!(image.collect::<Vec<_>>(), [0, 11, 22, 28]);
     }
 
@@ -535,7 +569,7 @@ pub(crate) mod tests {
         fn the_whole_file_is_its_own_frame(blocks in any_blocks(), check in any_check()) {
             let file = encode(&blocks, check);
             let index = index(&file);
-            prop_assert_eq!(index.blocks(), blocks.len());
+            prop_assert_eq!(index.blocks(), blocks.len() as u64);
             let (staged, image, run) = index.run(0..blocks.len());
             prop_assert_eq!(image.end, blocks.concat().len() as u64);
             let frame = run.frame(bytes(&file, &run.records)).unwrap();

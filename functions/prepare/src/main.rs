@@ -1,6 +1,5 @@
 //! Step `prepare`: whatever can fail early fails here, before a byte goes to the user's account.
 
-mod inspect;
 mod prepare;
 
 #[tokio::main]

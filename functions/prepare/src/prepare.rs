@@ -16,8 +16,7 @@ use cloudupload::{
     target::BootMode,
 };
 use image::partition::Table;
-
-use crate::inspect::{Findings, inspect};
+use inspection::{Findings, inspect};
 
 pub struct Prepare {
     slots: Slots,
@@ -62,7 +61,8 @@ impl Step for Prepare {
             compression,
             table,
             slices,
-            image_len,
+            volume_bytes,
+            ..
         } = inspect(&self.staging, &file, name, request.size).await?;
         invocation
             .log(format!(
@@ -80,7 +80,7 @@ impl Step for Prepare {
         };
         let jobs = &invocation.environment.jobs;
         let route = session.route(jobs, invocation.environment.log(job.id));
-        let slices = route.open(slices, image_len, found).await?;
+        let slices = route.open(slices, volume_bytes, found).await?;
         Ok(PrepareOutput {
             job: job.id,
             slices,

@@ -21,6 +21,8 @@ pub struct Intake {
     writer: Writer,
     part_size: usize,
     parts: u32,
+    /// Parts at the last checkpoint.
+    recorded: u32,
     /// Bytes in those parts, over which the hash goes.
     whole: u64,
     hash: Sha256,
@@ -30,6 +32,8 @@ pub struct Intake {
     pub version: Option<String>,
     /// Whether OBS has sent the whole file when it was asked for the rest.
     pub only_whole: bool,
+    /// Whether OBS does not serve pieces of the file that fit together.
+    pub one_connection: bool,
 }
 
 impl Intake {
@@ -41,11 +45,13 @@ impl Intake {
             upload,
             part_size: part_size as usize,
             parts: 0,
+            recorded: 0,
             whole: 0,
             hash: Sha256::new(),
             rest: BytesMut::new(),
             version: None,
             only_whole: false,
+            one_connection: false,
         }
     }
 
@@ -56,6 +62,7 @@ impl Intake {
         let state = SerializedState::<Sha256>::try_from(state.as_slice()).ok()?;
         Some(Self {
             parts: checkpoint.parts,
+            recorded: checkpoint.parts,
             whole: checkpoint.bytes,
             hash: Sha256::deserialize(&state).ok()?,
             version: checkpoint.version.clone(),
@@ -67,6 +74,7 @@ impl Intake {
     pub async fn restart(&mut self) -> Result<(), Failure> {
         self.writer.flush().await?;
         self.parts = 0;
+        self.recorded = 0;
         self.whole = 0;
         self.hash = Sha256::new();
         self.rest.clear();
@@ -79,9 +87,9 @@ impl Intake {
         self.whole + self.rest.len() as u64
     }
 
-    /// How many whole parts came so far.
-    pub fn parts(&self) -> u32 {
-        self.parts
+    /// How many whole parts came since the last checkpoint.
+    pub fn unrecorded_parts(&self) -> u32 {
+        self.parts - self.recorded
     }
 
     pub async fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -103,6 +111,7 @@ impl Intake {
     /// What another invocation needs to go on from the last whole part.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
         self.writer.flush().await?;
+        self.recorded = self.parts;
         Ok(Checkpoint {
             upload: self.upload.id().to_owned(),
             bytes: self.whole,

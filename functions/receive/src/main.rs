@@ -1,6 +1,7 @@
 //! Step `receive`: the file goes from OBS into the staging bucket, as it lies.
 
 mod intake;
+mod pieces;
 mod receive;
 
 #[tokio::main]

@@ -10,24 +10,28 @@ use cloudupload::{
     clock::Timestamp,
     environment::Environment,
     error::StepError,
-    job::{Artifacts, Intent, Job, JobId, Progress, Staged, State},
+    job::{Artifacts, Intent, Job, JobId, Progress, Staged, State, UploadRequest},
     messages::{JobAlone, ReceiveOutput},
     obs::{Download, Obs, ObsError},
     retry::{self, RetryBudget},
-    settings::setting,
-    staging::Staging,
+    settings::{parsed, setting},
+    staging::{StagedFile, Staging},
     step::{Invocation, Step},
     store::StoreError,
 };
-use tokio::time::Instant;
+use inspection::inspect;
+use tokio::time::{Instant, timeout_at};
 
-use crate::intake::Intake;
+use crate::{
+    intake::Intake,
+    pieces::{Connections, Next, PIECE, PieceError, Pieces},
+};
 
 /// Left of the function's time when it stops reading, to write what it has.
 const RESERVE: Duration = Duration::from_secs(90);
 
 /// Attempts at the download in a row without a byte: about four minutes of OBS being away.
-const BREAKS: RetryBudget = RetryBudget {
+pub const BREAKS: RetryBudget = RetryBudget {
     attempts: 10,
     first: Duration::from_secs(2),
     longest: Duration::from_secs(120),
@@ -43,6 +47,7 @@ const CHECKPOINT_PARTS: u32 = 32;
 pub struct Receive {
     staging: Staging,
     obs: Obs,
+    connections: Connections,
 }
 
 impl Step for Receive {
@@ -54,6 +59,7 @@ impl Step for Receive {
         Ok(Self {
             staging: environment.staging()?,
             obs: Obs::new(&setting("OBS_URL")?)?,
+            connections: parsed("RECEIVE_CONNECTIONS")?,
         })
     }
 
@@ -103,6 +109,8 @@ enum Pulled {
 enum Break {
     Transient(String),
     Final(StepError),
+    /// To be tried again over one connection.
+    NoPieces(PieceError),
 }
 
 impl From<ObsError> for Break {
@@ -127,19 +135,46 @@ impl From<Failure> for Break {
 }
 
 impl Receive {
-    /// Answers whether the whole file is there.
+    /// Stages the file and makes sure that it is fit for a snapshot, before the job waits for a slot. Answers whether it is
+    /// there, or the time was too short.
     async fn receive(&self, invocation: &Invocation<'_, JobAlone>) -> Result<bool, StepError> {
+        let staged = match &invocation.job.artifacts.staged {
+            // An earlier invocation died after it had staged the file.
+            Some(staged) => Some(staged.clone()),
+            None => self.stage(invocation).await?,
+        };
+        let Some(Staged { etag, .. }) = staged else {
+            return Ok(false);
+        };
+        let job = &invocation.job;
+        let key = job.staged_key();
+        let (file, name) = (StagedFile { key, etag }, job.request.filename.as_str());
+        inspect(&self.staging, &file, name, job.request.size).await?;
+        self.schedule(invocation).await?;
+        Ok(true)
+    }
+
+    async fn schedule(&self, invocation: &Invocation<'_, JobAlone>) -> Result<(), StepError> {
+        let jobs = &invocation.environment.jobs;
+        let details = "waiting to upload";
+        jobs.advance(invocation.job.id, State::Scheduled, details)
+            .await?;
+        Ok(())
+    }
+
+    /// Brings the file into the staging bucket. `None` if the time was too short for all of it.
+    async fn stage(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+    ) -> Result<Option<Staged>, StepError> {
         let mut intake = self.resume_or_begin(invocation).await?;
         invocation.meter.set(intake.bytes());
         invocation.meter.begin(intake.bytes());
         match self.pull_all(invocation, &mut intake).await? {
-            Pulled::All => {
-                self.complete(invocation, intake).await?;
-                Ok(true)
-            }
+            Pulled::All => Ok(Some(self.complete(invocation, intake).await?)),
             Pulled::TimeUp => {
                 checkpoint(invocation, &mut intake).await?;
-                Ok(false)
+                Ok(None)
             }
         }
     }
@@ -167,6 +202,12 @@ impl Receive {
                 }
                 Ok(pulled) => return Ok(pulled),
                 Err(Break::Final(error)) => return Err(error),
+                Err(Break::NoPieces(error)) => {
+                    intake.one_connection = true;
+                    let line = format!("{error}: reading it over one connection");
+                    invocation.log(line).await;
+                    continue;
+                }
                 Err(Break::Transient(error)) => error,
             };
             broke = true;
@@ -174,9 +215,7 @@ impl Receive {
                 attempts.reset();
             }
             let Some(pause) = attempts.fail() else {
-                let tries = BREAKS.attempts;
-                let reason = format!("{error} (given up after {tries} tries)");
-                return Err(StepError::Failed(reason));
+                return Err(given_up(&error));
             };
             invocation
                 .log(format!(
@@ -235,16 +274,21 @@ impl Receive {
             return Ok(Pulled::All);
         }
         let mut download = self.connect(invocation, intake).await?;
-        let mut next_checkpoint = intake.parts() + CHECKPOINT_PARTS;
+        if self.reads_pieces(intake) && download.end < size {
+            if let Some(version) = download.version.clone() {
+                let (request, connections) = (&job.request, self.connections);
+                let pieces = Pieces::begin(&self.obs, request, download, version, connections);
+                return self.pull_pieces(invocation, intake, pieces, stop).await;
+            }
+            // Nothing tells whether pieces are of one version.
+            intake.one_connection = true;
+        }
         while intake.bytes() < size {
             if Instant::now() >= stop {
                 return Ok(Pulled::TimeUp);
             }
-            if Timestamp::now().since(job.created) > RECEIVE_BUDGET {
-                return Err(Break::Final(StepError::Failed(format!(
-                    "receiving {name} took longer than {} hours",
-                    RECEIVE_BUDGET.as_secs() / 3600
-                ))));
+            if intake.bytes() == download.end {
+                download = self.connect(invocation, intake).await?;
             }
             let Some(chunk) = download.chunk().await? else {
                 return Err(Break::Transient(format!(
@@ -257,14 +301,63 @@ impl Receive {
                     "OBS sent more than the {size} bytes of {name}"
                 ))));
             }
-            intake.take(&chunk).await?;
-            invocation.meter.set(intake.bytes());
-            if intake.parts() >= next_checkpoint {
-                checkpoint(invocation, intake).await?;
-                next_checkpoint = intake.parts() + CHECKPOINT_PARTS;
-            }
+            take(invocation, intake, &chunk).await?;
         }
         Ok(Pulled::All)
+    }
+
+    /// The rest of the file, over several connections. What pieces have beyond the intake is lost when the time is up.
+    async fn pull_pieces(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+        intake: &mut Intake,
+        mut pieces: Pieces,
+        stop: Instant,
+    ) -> Result<Pulled, Break> {
+        loop {
+            let (mut piece, error) = match timeout_at(stop, pieces.next()).await {
+                Err(_) => return Ok(Pulled::TimeUp),
+                Ok(None) => return Ok(Pulled::All),
+                Ok(Some(Next::Bytes(bytes))) => {
+                    take(invocation, intake, &bytes).await?;
+                    continue;
+                }
+                Ok(Some(Next::Broken(piece, error))) => (piece, error),
+            };
+            if error.is_no_piece() {
+                return Err(Break::NoPieces(error));
+            }
+            let error = match error {
+                PieceError::Obs(error) if !error.is_transient() => return Err(error.into()),
+                error => error.to_string(),
+            };
+            let pause = piece.fail().ok_or_else(|| given_up(&error))?;
+            let seconds = pause.as_secs_f64();
+            invocation
+                .log(format!("{error}; going on from {piece} in {seconds:.0} s"))
+                .await;
+            let (jobs, id) = (&invocation.environment.jobs, invocation.job.id);
+            jobs.count_try(id).await.map_err(StepError::from)?;
+            pieces.try_again(piece, pause);
+        }
+    }
+
+    /// Whether the file is read over several connections, as far as that is known.
+    fn reads_pieces(&self, intake: &Intake) -> bool {
+        self.connections != Connections::ONE && !intake.one_connection
+    }
+
+    /// Asks OBS for the file from this byte on, or for its next piece.
+    async fn request(
+        &self,
+        request: &UploadRequest,
+        intake: &Intake,
+        from: u64,
+    ) -> Result<Download, ObsError> {
+        match self.reads_pieces(intake) && request.size - from > PIECE {
+            true => self.obs.download_part(request, from..from + PIECE).await,
+            false => self.obs.download(request, from).await,
+        }
     }
 
     /// Begins to read at the intake's next byte. If the file changed since, or OBS serves no ranges, the intake starts over.
@@ -274,7 +367,7 @@ impl Receive {
         intake: &mut Intake,
     ) -> Result<Download, Break> {
         let request = &invocation.job.request;
-        let mut download = self.obs.download(request, intake.bytes()).await?;
+        let mut download = self.request(request, intake, intake.bytes()).await?;
         if download.size != request.size {
             return Err(Break::Final(StepError::Failed(format!(
                 "size mismatch: {} != {}: {} was replaced in OBS since the job was created",
@@ -294,24 +387,25 @@ impl Receive {
                 intake.restart().await?;
             }
             if download.from > 0 {
-                download = self.obs.download(request, 0).await?;
+                download = self.request(request, intake, 0).await?;
             }
         }
         intake.version = download.version.clone();
         Ok(download)
     }
 
-    /// Completes the staged object, and takes the job on.
+    /// Completes the staged object, and records it.
     async fn complete(
         &self,
         invocation: &Invocation<'_, JobAlone>,
         mut intake: Intake,
-    ) -> Result<(), StepError> {
+    ) -> Result<Staged, StepError> {
         let (job, jobs) = (&invocation.job, &invocation.environment.jobs);
         intake.close().await?;
         // Recorded before the upload is completed: after that, there is nothing left that could be hashed.
         checkpoint(invocation, &mut intake).await?;
         let (upload, sha256) = intake.finish();
+        self.check_sum(invocation, &sha256).await?;
         let etag = upload.complete(job.request.size).await?;
         invocation
             .log(format!(
@@ -319,15 +413,69 @@ impl Receive {
                 job.request.size, job.request.filename
             ))
             .await;
+        let staged = Staged { etag, sha256 };
         let update = Artifacts {
-            staged: Some(Staged { etag, sha256 }),
+            staged: Some(staged.clone()),
             ..Artifacts::default()
         };
         jobs.record(job.id, &update).await?;
-        jobs.advance(job.id, State::Scheduled, "waiting to upload")
-            .await?;
-        Ok(())
+        Ok(staged)
     }
+
+    /// Compares the file's SHA-256 with the one in `FILE.sha256` beside it in OBS. Most files have none beside them, which is
+    /// not worth a line in the log; one that cannot be read does not end the job.
+    async fn check_sum(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+        received: &str,
+    ) -> Result<(), StepError> {
+        let request = &invocation.job.request;
+        let name = &request.filename;
+        match self.obs.sha256(request).await {
+            Ok(None) => Ok(()),
+            Ok(Some(sum)) if sum == received => {
+                let line = format!("The SHA-256 is the one in {name}.sha256");
+                invocation.log(line).await;
+                Ok(())
+            }
+            Ok(Some(sum)) => Err(StepError::Failed(format!(
+                "the SHA-256 of {name} as it was received is {received}, but {name}.sha256 in OBS says {sum}: the file was \
+                 damaged on its way or replaced in OBS meanwhile; upload it again"
+            ))),
+            Err(error) => {
+                let line = format!("The SHA-256 is not checked: {name}.sha256: {error}");
+                invocation.log(line).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Takes the next bytes of the file, and writes down how far it is every now and then.
+async fn take(
+    invocation: &Invocation<'_, JobAlone>,
+    intake: &mut Intake,
+    bytes: &[u8],
+) -> Result<(), StepError> {
+    let job = &invocation.job;
+    if Timestamp::now().since(job.created) > RECEIVE_BUDGET {
+        return Err(StepError::Failed(format!(
+            "receiving {} took longer than {} hours",
+            job.request.filename,
+            RECEIVE_BUDGET.as_secs() / 3600
+        )));
+    }
+    intake.take(bytes).await?;
+    invocation.meter.set(intake.bytes());
+    if intake.unrecorded_parts() >= CHECKPOINT_PARTS {
+        checkpoint(invocation, intake).await?;
+    }
+    Ok(())
+}
+
+fn given_up(error: &str) -> StepError {
+    let tries = BREAKS.attempts;
+    StepError::Failed(format!("{error} (given up after {tries} tries)"))
 }
 
 async fn checkpoint(

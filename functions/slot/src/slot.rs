@@ -1,17 +1,20 @@
 //! Puts a job in the queue for a slot.
 
 use cloudupload::{
-    clock::Timestamp,
     dispatch::Dispatcher,
     environment::Environment,
     error::StepError,
     messages::{JobMessage, SlotInput},
+    settings::parsed,
     step::{Invocation, Step},
     store::{Holder, Queued, Waiter},
+    target::{AccountId, AccountRegion},
 };
 
 pub struct Slot {
     dispatcher: Dispatcher,
+    /// The account of this service.
+    account: AccountId,
 }
 
 impl Step for Slot {
@@ -22,17 +25,13 @@ impl Step for Slot {
     fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             dispatcher: Dispatcher::from_env(environment)?,
+            account: parsed("SERVICE_ACCOUNT")?,
         })
     }
 
     async fn run(&self, invocation: &Invocation<'_, SlotInput>) -> Result<JobMessage, StepError> {
         let (job, input) = (&invocation.job, &invocation.input);
-        let waiter = Waiter {
-            job: job.id,
-            user: job.request.user.clone(),
-            execution: input.execution.clone(),
-            since: Timestamp::now(),
-        };
+        let waiter = Waiter::new(job, input.execution.clone(), &self.account);
         match self.dispatcher.slots.wait(&waiter, &input.token).await? {
             // The step ran before, with another token.
             Queued::Held => self.dispatcher.tell(job.id).await?,
@@ -55,10 +54,15 @@ impl Slot {
                 "Waiting for a slot: {count} uploads of {} are at work, as many as one user may have",
                 waiter.user
             ),
-            _ => format!(
-                "Waiting for a slot: {} uploads are at work, as many as there may be",
-                held.len()
-            ),
+            _ => match waiter.full_place(held) {
+                Some(AccountRegion { account, region }) => format!(
+                    "Waiting for a slot: as many uploads into account {account} are at work as there may be in {region}"
+                ),
+                None => format!(
+                    "Waiting for a slot: {} uploads are at work, as many as there may be",
+                    held.len()
+                ),
+            },
         }
     }
 }

@@ -35,6 +35,31 @@ class Settings:
     disabled_regions: tuple[str, ...] = ()
     """Opt-in regions that the account has not enabled: its credentials are not valid there."""
 
+    new_snapshots_unlisted_seconds: float = 0
+    """How long DescribeSnapshots does not know a new snapshot."""
+
+    snapshot_pending_seconds: float = 0.3
+    """How long a snapshot is `pending` after CompleteSnapshot."""
+
+    snapshot_copy_seconds: float = 1
+    """How long CopySnapshot takes."""
+
+    snapshot_copies: float = 20
+    """How many copies the account may have in progress in a region."""
+
+    snapshot_timeout_minute_seconds: float = 60
+    """How long each minute of StartSnapshot's Timeout takes."""
+
+    pending_snapshots: float = 100
+    """How many snapshots the account may be writing in a region."""
+
+    start_snapshot_per_second: float = 10
+    complete_snapshot_per_second: float = 10
+    put_snapshot_block_per_second: float = 1000
+    get_snapshot_block_per_second: float = 1000
+    list_snapshot_blocks_per_second: float = 50
+    """The account's requests of EBS direct in a region."""
+
     @classmethod
     def read(cls, body: bytes) -> Settings:
         """ValueError says what is wrong with a request's body."""
@@ -54,7 +79,7 @@ def checked(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} is a list of regions")
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError(f"{name} is a number of seconds")
+    raise ValueError(f"{name} is a number of seconds" if name.endswith("_seconds") else f"{name} is a number")
 
 
 _settings: dict[str, Settings] = {}

@@ -9,6 +9,7 @@ handler, through `require`.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,8 @@ def image_arn(image: str) -> str:
     return arn("ec2", f"image/{image}", get_region())
 
 
-def snapshot_arn(snapshot: str) -> str:
-    return arn("ec2", f"snapshot/{snapshot}", get_region())
+def snapshot_arn(snapshot: str, region: str = "") -> str:
+    return arn("ec2", f"snapshot/{snapshot}", region or get_region())
 
 
 def import_task_arn(task: str) -> str:
@@ -58,11 +59,22 @@ RESOURCES: dict[str, Callable[[Query], list[str | None]]] = {
     "DisableImage": lambda query: [image_arn(query.text("ImageId"))],
     "EnableImage": lambda query: [image_arn(query.text("ImageId"))],
     "DeleteSnapshot": lambda query: [snapshot_arn(query.text("SnapshotId"))],
+    "CopySnapshot": lambda query: [
+        snapshot_arn("*"),
+        snapshot_arn(query.text("SourceSnapshotId"), query.text("SourceRegion")),
+    ],
+    "ModifySnapshotAttribute": lambda query: [snapshot_arn(query.text("SnapshotId"))],
+    "DescribeSnapshotAttribute": lambda query: [snapshot_arn(query.text("SnapshotId"))],
     "CreateTags": lambda query: [tagged_arn(resource) for resource in query.members("ResourceId")],
 }
 """The ARNs that a caller of each action needs; None where ministack's own rule is left to answer."""
 
-TAGGING = frozenset({"CreateTags", "ImportSnapshot", "RegisterImage"})
+_SHARING = re.compile(
+    r"(?:CreateVolumePermission\.(?P<verb>Add|Remove)\.\d+\.)?(?P<who>UserId|UserGroup|Group)(?:\.\d+)?"
+)
+"""The parameters of ModifySnapshotAttribute that name accounts and groups, in either form of the request."""
+
+TAGGING = frozenset({"CopySnapshot", "CreateTags", "ImportSnapshot", "RegisterImage"})
 """The actions whose requests carry aws:RequestTag/<key> and aws:TagKeys."""
 
 
@@ -97,8 +109,10 @@ def allowed(action: str, resource: str, service: str, context: dict[str, Any] | 
 
 
 def require_all(action: str, query: Query) -> None:
-    """Checks what ministack has not: the resources after the first."""
-    context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", query.parameters)
+    """Checks what ministack has not: the resources after the first. The source of a copy is given no tags, so that
+    conditions on them are not met there."""
+    of_tags = {} if action == "CopySnapshot" else query.parameters
+    context = iam_actions.request_tag_context("ec2", f"ec2:{action}", b"", of_tags)
     for resource in resource_arns(query.parameters)[1:]:
         require(f"ec2:{action}", resource, context=context)
 
@@ -133,12 +147,31 @@ def with_resource_tags(enforce: Callable[..., Any]) -> Callable[..., Any]:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         context = dict(service_context or {})
-        if service == "ec2":
+        if service in ("ec2", "ebs"):
             tags = tags_of(resource_arn.rpartition("/")[2])
             context |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
         return enforce(key, action, service, region, resource_arn, context)
 
     return enforced
+
+
+def with_sharing_keys(context_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """ec2:Add/userId and its like, by which a policy can say with whom a snapshot may be shared."""
+
+    @functools.wraps(context_of)
+    def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
+        keys = context_of(service, action, body, parameters)
+        if action != "ec2:ModifySnapshotAttribute":
+            return keys
+        named: dict[str, list[str]] = {}
+        operation = Query(parameters).text("OperationType").capitalize()
+        for name in parameters:
+            if match := _SHARING.fullmatch(name):
+                key = f"ec2:{match['verb'] or operation}/{'userId' if match['who'] == 'UserId' else 'group'}"
+                named.setdefault(key, []).append(Query(parameters).text(name))
+        return keys | {key: values[0] if len(values) == 1 else values for key, values in named.items()}
+
+    return context
 
 
 def install() -> None:
@@ -155,4 +188,5 @@ def install() -> None:
     iam_actions.extract_resource_arn = extract
     # Else ministack looks for members named Tags, in a 10 MB model that it would parse in the first EC2 request.
     iam_actions._TAG_OPERATIONS["ec2"] = TAGGING
+    iam_actions.request_tag_context = with_sharing_keys(iam_actions.request_tag_context)
     iam_evaluator.enforce = with_resource_tags(iam_evaluator.enforce)

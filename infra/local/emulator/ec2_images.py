@@ -20,7 +20,7 @@ from ministack.services import ec2
 import control
 import ec2_access
 from ec2_query import Answer, Query, Refusal, check_filters, ec2_element, serve
-from image_checks import check_mapping, check_name, check_root_device, check_unused, image_details
+from image_checks import check_mapping, check_name, check_no_key, check_root_device, check_unused, image_details
 
 _IMAGE_ID = re.compile(r"<imageId>(ami-[0-9a-f]+)</imageId>")
 
@@ -71,6 +71,7 @@ class Images:
         ec2_access.dry_run(query)
         check_unused(name)
         mappings = [check_mapping(mapping) for mapping in ec2._parse_register_block_device_mappings(query.parameters)]
+        check_no_key(query, len(mappings))
         root = query.text("RootDeviceName") or "/dev/sda1"
         if not query.text("ImageLocation"):  # else the image is backed by instance store
             check_root_device(root, mappings)

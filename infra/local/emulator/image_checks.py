@@ -7,11 +7,21 @@ from typing import Any
 
 from ministack.services import ec2
 
+import snapshots
 from ec2_query import Query, Refusal, invalid_value
 
 ARCHITECTURES = ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")
 BOOT_MODES = ("legacy-bios", "uefi", "uefi-preferred")
-VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
+VOLUME_SIZES = {
+    "standard": (1, 1024),
+    "io1": (4, 16_384),
+    "io2": (4, 65_536),
+    "gp2": (1, 16_384),
+    "gp3": (1, 65_536),
+    "sc1": (125, 16_384),
+    "st1": (125, 16_384),
+}
+"""The smallest and the largest volume of each type, in GiB ("EbsBlockDevice", VolumeSize)."""
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 """RegisterImage, parameter Name. The text of the refusal below is AWS's, though it leaves some characters out."""
@@ -76,8 +86,9 @@ def check_mapping(mapping: dict[str, Any]) -> dict[str, Any]:
     """Rules of "EbsBlockDevice"; returns the mapping with what AWS fills in from the snapshot."""
     ebs = dict(mapping.get("Ebs") or {})
     device, snapshot = mapping["DeviceName"], ebs.get("SnapshotId")
-    if ebs.get("VolumeType", "gp2") not in VOLUME_TYPES:
-        raise invalid_value("VolumeType", ebs["VolumeType"], f"Valid values: {', '.join(VOLUME_TYPES)}")
+    kind = ebs.get("VolumeType", "gp2")
+    if kind not in VOLUME_SIZES:
+        raise invalid_value("VolumeType", kind, f"Valid values: {', '.join(VOLUME_SIZES)}")
     for name in ("VolumeSize", "Iops", "Throughput"):
         if name in ebs and not str(ebs[name]).isdigit():
             raise invalid_value(name, ebs[name], "It must be a whole number")
@@ -94,10 +105,32 @@ def check_mapping(mapping: dict[str, Any]) -> dict[str, Any]:
                 "InvalidBlockDeviceMapping",
                 f"Volume of size {ebs['VolumeSize']}GB is smaller than snapshot '{snapshot}', expect size >= {size}GB",
             )
-        ebs["Encrypted"] = str(ec2._snapshots[snapshot]["Encrypted"]).lower()
+        ebs["Encrypted"] = str(bool(ec2._snapshots[snapshot]["Encrypted"])).lower()
     elif ebs and "VolumeSize" not in ebs:
         raise Refusal("InvalidBlockDeviceMapping", f"Either snapshot ID or volume size must be provided for: {device}")
+    if ebs:
+        check_volume_size(int(ebs["VolumeSize"]), kind)
     return {**mapping, "Ebs": ebs} if ebs else mapping
+
+
+def check_volume_size(size: int, kind: str) -> None:
+    smallest, largest = VOLUME_SIZES[kind]
+    if size < smallest:
+        raise Refusal("InvalidParameterValue", f"Volume of {size}GiB is too small for volume type {kind}")
+    if size > largest:
+        raise Refusal(
+            "InvalidParameterValue",
+            f"Volume of {size}GiB is too large for volume type {kind}; maximum is {largest}GiB",
+        )
+
+
+def check_no_key(query: Query, mappings: int) -> None:
+    """A mapping's KmsKeyId "is only supported on BlockDeviceMapping objects called by RunInstances, RequestSpotFleet,
+    and RequestSpotInstances" ("EbsBlockDevice"); ministack drops it."""
+    for number in range(1, mappings + 1):
+        name = f"BlockDeviceMapping.{number}.Ebs.KmsKeyId"
+        if query.text(name):
+            raise Refusal("UnsupportedOperation", f"The parameter {name} is not supported for RegisterImage")
 
 
 def snapshot_size(snapshot: str) -> int:
@@ -106,7 +139,7 @@ def snapshot_size(snapshot: str) -> int:
     The text for one that is not completed is AWS's for volumes (tschellenbach/Snaptastic issue 17).
     """
     check_snapshot_id(snapshot)
-    record = ec2._snapshots.get(snapshot)
+    record = snapshots.find(snapshot)
     if record is None:
         raise Refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist.")
     if record["State"] != "completed":

@@ -25,6 +25,7 @@ import logs_rules
 import regions
 import states_rules
 import sts_rules
+from ebs_direct import EbsDirect
 from ec2_rules import Ec2Rules
 from s3_rules import S3Rules
 from snapshots import SnapshotStore
@@ -44,6 +45,7 @@ def install(data: Path, import_seconds: float) -> None:
     store = SnapshotStore(data / "snapshots")
     ec2_access.install()
     Ec2Rules(store).install()
+    EbsDirect(store).install()
     VmImport(store, import_seconds).install()
     S3Rules(data / "objects").install()
     regions.install()

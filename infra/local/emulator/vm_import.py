@@ -19,14 +19,16 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.concurrency import spawn_background
-from ministack.core.responses import AccountRegionScopedDict, get_account_id
+from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import ec2
 
 import ec2_access
+import encryption
+from blocks import BLOCK
 from disk_image import FORMATS, InvalidDisk, check_disk
 from ec2_query import Answer, Query, Refusal, add_tags, invalid_value, serve, tags_of
 from import_source import Source, check_object, check_role, readable, still_readable
-from snapshots import SnapshotStore
+from snapshots import SnapshotStore, new_record
 
 log = logging.getLogger("vm_import")
 
@@ -55,6 +57,7 @@ class Task:
     format: str
     description: str
     disk_description: str
+    encryption_key: str | None
     status: Status = Status.ACTIVE
     message: str = "pending"
     progress: int = 3
@@ -98,10 +101,10 @@ class VmImport:
         image_format = disk_format(query)
         bucket, key = s3_location(query)
         tags = query.tag_specification("import-snapshot-task")
-        check_unencrypted(query)
         ec2_access.require_all("ImportSnapshot", query)
         ec2_access.require_tagging("ImportSnapshot", ec2_access.import_task_arn("*"), tags)
         ec2_access.dry_run(query)
+        encryption_key = encryption.key_of(query)
         token, request = query.text("ClientToken"), request_of(query)
         if token and (known := self.tokens.get(token)):
             if known.request != request:
@@ -120,6 +123,7 @@ class VmImport:
             format=image_format,
             description=query.text("Description"),
             disk_description=query.text("DiskContainer.Description"),
+            encryption_key=encryption_key,
         )
         add_tags(task.id, tags)
         self.tasks[task.id] = task
@@ -189,8 +193,13 @@ class VmImport:
         self.store.put(snapshot, image)
         task.started += time.monotonic() - before  # the time of a task is the same on every machine
         self.wait(task, SNAPSHOT_APPEARS, lambda: still_readable(task.source, image))
-        record = snapshot_record(task)
-        ec2._snapshots[snapshot] = record
+        record = new_record(
+            ceil(len(image) / GIB),
+            f"Created by AWS-VMImport service for {task.id}",
+            task.encryption_key,
+            SnapshotId=snapshot,
+            Blocks=range(ceil(len(image) / BLOCK)),
+        )
         self.wait(task, 1.0, lambda: None)
         if snapshot not in ec2._snapshots:
             raise InvalidDisk(f"The snapshot {snapshot} was deleted during the import")
@@ -234,19 +243,10 @@ def s3_location(query: Query) -> tuple[str, str]:
     return bucket, key
 
 
-def check_unencrypted(query: Query) -> None:
-    """The emulator encrypts nothing, so it does not say that it did."""
-    if query.flag("Encrypted") or query.text("KmsKeyId"):
-        raise Refusal("UnsupportedOperation", "The emulator makes no encrypted snapshots.")
-
-
 def request_of(query: Query) -> dict[str, str]:
     """What must be the same when a client token is used again."""
-    return {
-        name: query.text(name)
-        for name in query.parameters
-        if name.startswith(("DiskContainer.", "TagSpecification.")) or name in ("Description", "RoleName")
-    }
+    compared = ("Description", "DiskContainer.", "Encrypted", "KmsKeyId", "RoleName", "TagSpecification.")
+    return {name: query.text(name) for name in query.parameters if name.startswith(compared)}
 
 
 def page_of(tasks: list[Task], query: Query) -> tuple[list[Task], str]:
@@ -263,27 +263,12 @@ def page_of(tasks: list[Task], query: Query) -> tuple[list[Task], str]:
 # Answers
 
 
-def snapshot_record(task: Task) -> dict[str, Any]:
-    """A snapshot as ministack keeps it, still pending."""
-    return {
-        "SnapshotId": task.snapshot,
-        "VolumeId": "vol-ffffffff",
-        "VolumeSize": ceil(task.disk_image_size / GIB),
-        "Description": f"Created by AWS-VMImport service for {task.id}",
-        "State": "pending",
-        "StartTime": ec2._now_ts(),
-        "Progress": "0%",
-        "OwnerId": get_account_id(),
-        "Encrypted": False,
-        "StorageTier": "standard",
-    }
-
-
 def task_xml(task: Task) -> str:
     detail = [
         element("description", task.disk_description),
         f"<diskImageSize>{float(task.disk_image_size)}</diskImageSize>",
-        "<encrypted>false</encrypted>",
+        element("encrypted", str(task.encryption_key is not None).lower()),
+        element("kmsKeyId", task.encryption_key or ""),
         element("format", task.format),
         element("status", task.status),
         f"<userBucket>{element('s3Bucket', task.source.bucket)}{element('s3Key', task.source.key)}</userBucket>",

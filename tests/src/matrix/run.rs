@@ -10,6 +10,7 @@ use super::{
     outcome::Outcome,
     scenario::Scenario,
 };
+use crate::Route;
 
 /// Attempts for a case whose fault does not hit: a function of another job may have made the call instead.
 const ATTEMPTS: u32 = 3;
@@ -32,7 +33,7 @@ pub fn all_cases(rows: &[(Scenario, FunctionCall)]) -> Vec<Case> {
         }
     }
     cases.extend(ObsFault::ALL.map(|fault| Case {
-        scenario: Scenario::Upload,
+        scenario: Scenario::Upload(Route::Direct),
         injection: Injection::Obs(fault),
     }));
     cases

@@ -2,22 +2,23 @@
 
 use std::fmt;
 
-use crate::function;
+use super::case::FunctionCall;
+use crate::{Route, function};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scenario {
     /// A job that succeeds.
-    Upload,
-    /// A job that succeeds, with a fixed VHD.
+    Upload(Route),
+    /// A job that succeeds, with a fixed VHD, by `import`.
     FixedVhd,
-    /// A job that succeeds, as the first one in its region.
+    /// A job that succeeds, as the first one in its region, by `import`.
     NewBucket,
     /// A job that succeeds after it has waited for a slot.
     Waits,
     /// A job that is killed, so that there is something of each kind to remove.
-    KilledTransferring,
-    KilledImporting,
-    KilledRegistering,
+    KilledTransferring(Route),
+    KilledSealed(Route),
+    KilledRegistering(Route),
     /// A request to the API.
     Request(Request),
     /// A run of the sweeper, with work of each kind.
@@ -44,14 +45,22 @@ pub struct KillPoint {
 
 impl Scenario {
     /// In the order of the recording: a call belongs to the first scenario of each kind that makes it.
-    pub const ALL: [Self; 14] = [
-        Self::Upload,
+    pub const ALL: [Self; 22] = [
+        Self::Upload(Route::Direct),
+        Self::Upload(Route::Import),
+        Self::Upload(Route::Copy),
         Self::FixedVhd,
         Self::NewBucket,
         Self::Waits,
-        Self::KilledRegistering,
-        Self::KilledImporting,
-        Self::KilledTransferring,
+        Self::KilledRegistering(Route::Direct),
+        Self::KilledSealed(Route::Direct),
+        Self::KilledTransferring(Route::Direct),
+        Self::KilledRegistering(Route::Import),
+        Self::KilledSealed(Route::Import),
+        Self::KilledTransferring(Route::Import),
+        Self::KilledRegistering(Route::Copy),
+        Self::KilledSealed(Route::Copy),
+        Self::KilledTransferring(Route::Copy),
         Self::Request(Request::Create),
         Self::Request(Request::Status),
         Self::Request(Request::List),
@@ -71,22 +80,46 @@ impl Scenario {
         }
     }
 
-    /// Whether a call in one scenario stands for the same call in the other.
-    pub fn is_equivalent(self, other: Self) -> bool {
+    /// Whether the call in one scenario stands for the same call in the other. Calls in the account into which a route
+    /// leads are that route's own.
+    pub fn is_equivalent(self, other: Self, call: &FunctionCall) -> bool {
         match (self, other) {
             (Self::Request(one), Self::Request(other)) => one == other,
-            _ => self.kill_point().is_some() == other.kill_point().is_some(),
+            _ => {
+                let is_of_route = call.call.starts_with("ec2:")
+                    || call.call.starts_with("ebs:")
+                    || (call.function == function::FINISH && call.call.starts_with("s3:"));
+                self.kill_point().is_some() == other.kill_point().is_some()
+                    && (self.route() == other.route() || !is_of_route)
+            }
+        }
+    }
+
+    /// The route of the job.
+    pub fn route(self) -> Route {
+        match self {
+            Self::Upload(route)
+            | Self::KilledTransferring(route)
+            | Self::KilledSealed(route)
+            | Self::KilledRegistering(route) => route,
+            Self::FixedVhd | Self::NewBucket => Route::Import,
+            Self::Waits | Self::Request(_) | Self::Sweep => Route::Direct,
         }
     }
 
     /// Where the job is killed, in a scenario that kills it.
     pub fn kill_point(self) -> Option<KillPoint> {
         let (function, call, skip) = match self {
-            Self::KilledTransferring => (function::TRANSFER, "s3:UploadPart", 0),
-            // The import has just begun.
-            Self::KilledImporting => (function::SEAL, "logs:PutLogEvents", 0),
+            Self::KilledTransferring(Route::Import) => (function::TRANSFER, "s3:UploadPart", 0),
+            Self::KilledTransferring(_) => (function::TRANSFER, "ebs:PutSnapshotBlock", 0),
+            // The import has just begun, or the snapshot has been completed.
+            Self::KilledSealed(Route::Direct | Route::Import) => {
+                (function::SEAL, "logs:PutLogEvents", 0)
+            }
+            // The copy exists, and is not in the record yet.
+            Self::KilledSealed(Route::Copy) => (function::POLL, "dynamodb:UpdateItem", 1),
             // The AMI exists, and is not in the record yet.
-            Self::KilledRegistering => (function::REGISTER, "dynamodb:UpdateItem", 1),
+            Self::KilledRegistering(_) => (function::REGISTER, "dynamodb:UpdateItem", 1),
             _ => return None,
         };
         Some(KillPoint {
@@ -106,13 +139,13 @@ impl Scenario {
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Upload => "upload",
+            Self::Upload(route) => return write!(f, "upload by {route}"),
+            Self::KilledTransferring(route) => return write!(f, "killed transferring by {route}"),
+            Self::KilledSealed(route) => return write!(f, "killed after seal, by {route}"),
+            Self::KilledRegistering(route) => return write!(f, "killed registering by {route}"),
             Self::FixedVhd => "upload of a fixed VHD",
             Self::NewBucket => "upload into a new region",
             Self::Waits => "upload that waits for a slot",
-            Self::KilledTransferring => "killed while transferring",
-            Self::KilledImporting => "killed while importing",
-            Self::KilledRegistering => "killed while registering",
             Self::Request(Request::Create) => "create",
             Self::Request(Request::Status) => "status",
             Self::Request(Request::List) => "list",

@@ -32,7 +32,7 @@ impl Harness {
         let unstarted = self.stack.create_without_execution(&upload).await;
         let (unnotified, recordless) = self.unnotified_job(&user).await;
         let [stray, ..] = self.free_ids();
-        let hold = Rule::of_job(stray, function::RECEIVE, "dynamodb:UpdateItem", Fault::Hold);
+        let hold = Rule::of_job(stray, function::PREFLIGHT, "dynamodb:GetItem", Fault::Hold);
         let hold = self.faults.add(hold.for_all()).await;
         self.stack.start(stray).await;
         self.stack.wait_for_hit(&hold, stray).await;

@@ -9,7 +9,7 @@ use super::{
     outcome::Outcome,
     scenario::{KillPoint, Scenario},
 };
-use crate::{Fault, Job, JobId, Rule, RuleGuard, Stack, Upload, function};
+use crate::{Fault, Job, JobId, Route, Rule, RuleGuard, Stack, Upload, function};
 
 /// Another job of the same user, which has the slot that the job waits for.
 struct Neighbour {
@@ -27,7 +27,7 @@ impl Harness {
     pub async fn run_upload(&self, case: &Case) -> Outcome {
         if case.scenario == Scenario::NewBucket {
             let (stack, region) = self.take_region().await;
-            let mut upload = self.disk_upload();
+            let mut upload = self.disk_upload().via(Route::Import);
             upload.body["region"] = region.into();
             let outcome = self.run_job(case, &stack, &upload).await;
             self.give_region_back(region).await;
@@ -42,6 +42,7 @@ impl Harness {
             (_, Scenario::FixedVhd) => self.upload(VHD_FILE),
             _ => self.disk_upload(),
         };
+        let upload = upload.via(case.scenario.route());
         self.run_job(case, &self.stack, &upload).await
     }
 

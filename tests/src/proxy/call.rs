@@ -26,6 +26,8 @@ impl Call {
             let invokes =
                 path.starts_with("/2015-03-31/functions/") && path.ends_with("/invocations");
             invokes.then_some("Invoke")
+        } else if service == "ebs" {
+            ebs(method, path)
         } else {
             let form = std::str::from_utf8(body).unwrap_or_default();
             form.split('&')
@@ -128,6 +130,17 @@ fn s3(method: &str, path: &str, query: &str) -> Option<&'static str> {
             *its_method == method && *its_path == path && named
         })
         .map(|(.., name)| *name)
+}
+
+/// The last words of a path name the block or the snapshot (EBS direct API reference, "Request Syntax" of each action).
+fn ebs(method: &str, path: &str) -> Option<&'static str> {
+    let words: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match (method, words.as_slice()) {
+        ("POST", ["snapshots"]) => Some("StartSnapshot"),
+        ("POST", ["snapshots", "completion", _]) => Some("CompleteSnapshot"),
+        ("PUT", ["snapshots", _, "blocks", _]) => Some("PutSnapshotBlock"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +276,22 @@ mod tests {
             ),
         ] {
             assert_eq!(named("s3", method, uri, None, ""), name, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn ebs_names_the_call_by_method_and_path() {
+        for (method, uri, name) in [
+            ("POST", "/snapshots", "ebs:StartSnapshot"),
+            ("PUT", "/snapshots/snap-1/blocks/7", "ebs:PutSnapshotBlock"),
+            (
+                "POST",
+                "/snapshots/completion/snap-1",
+                "ebs:CompleteSnapshot",
+            ),
+            ("GET", "/snapshots/snap-1/blocks", "ebs:GET"),
+        ] {
+            assert_eq!(named("ebs", method, uri, None, ""), name);
         }
     }
 

@@ -62,6 +62,8 @@ impl Stack {
         let staging = env_var("STAGING_BUCKET");
         leftovers.extend(keys_with(&self.own_s3, &staging, &format!("job-{id}/")).await);
         leftovers.extend(keys_with(&self.s3, &self.bucket(), &format!("job-{id}.raw")).await);
+        let own = tagged_snapshots(&self.own_ec2, job).await.into_iter();
+        leftovers.extend(own.map(|snapshot| format!("the service's own {snapshot}")));
         leftovers.extend(self.leftovers_in_ec2(job).await);
         leftovers
     }
@@ -80,6 +82,8 @@ impl Stack {
             .filter_map(|image| image.image_id.clone())
             .collect();
         let used: HashSet<&str> = images.images().iter().flat_map(snapshots).collect();
+        let tagged = tagged_snapshots(&self.ec2, job).await.into_iter();
+        leftovers.extend(tagged.filter(|snapshot| !used.contains(snapshot.as_str())));
         for task in tasks.import_snapshot_tasks() {
             if is_tagged(task.tags(), job) {
                 leftovers.extend(self.leftovers_of_task(task, &used).await);
@@ -115,6 +119,16 @@ impl Stack {
 pub fn snapshots(image: &Image) -> impl Iterator<Item = &str> {
     let devices = image.block_device_mappings().iter();
     devices.filter_map(|device| device.ebs()?.snapshot_id())
+}
+
+/// The snapshots of an account that carry the job's tag.
+async fn tagged_snapshots(ec2: &aws_sdk_ec2::Client, job: &Job) -> Vec<String> {
+    let answer = ec2.describe_snapshots().owner_ids("self").send().await;
+    let snapshots = answer.expect("EC2 answers").snapshots.unwrap_or_default();
+    let tagged = snapshots
+        .into_iter()
+        .filter(|snapshot| is_tagged(snapshot.tags(), job));
+    tagged.filter_map(|snapshot| snapshot.snapshot_id).collect()
 }
 
 /// Whether something carries the job's tag, of whatever deployment.

@@ -7,7 +7,7 @@ use tokio::fs;
 
 use super::Stack;
 use crate::{
-    disk,
+    Route, disk,
     environment::{env_var, unique},
 };
 
@@ -27,6 +27,15 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// The same by this route. By `copy`, the role is one that allows no other.
+    pub fn via(mut self, route: Route) -> Self {
+        self.body["route"] = route.to_string().into();
+        if route == Route::Copy {
+            self.body["arn"] = env_var("USER_EC2_ROLE_ARN").into();
+        }
+        self
+    }
+
     /// The build result in OBS.
     fn path(&self) -> PathBuf {
         [

@@ -1,14 +1,27 @@
 //! Jobs that a fault stops at a chosen call.
 
 use super::{Stack, Upload};
-use crate::{Fault, FaultClient, JobId, Rule, RuleGuard, environment::unique, function};
+use crate::{Fault, FaultClient, JobId, Route, Rule, RuleGuard, environment::unique, function};
 
 impl Stack {
-    /// A job of the user that is held where this function makes this call, and the rule that holds it.
+    /// A job of the user that takes the route `direct`, is held where this function makes this call, and the rule that
+    /// holds it.
     pub async fn stalled(&self, user: &str, function: &str, call: &str) -> (JobId, RuleGuard) {
+        self.stalled_via(Route::Direct, user, function, call).await
+    }
+
+    /// The same by another route.
+    pub async fn stalled_via(
+        &self,
+        route: Route,
+        user: &str,
+        function: &str,
+        call: &str,
+    ) -> (JobId, RuleGuard) {
         let faults = FaultClient::from_env();
         for _ in 0..3 {
-            let mut upload = self.built_disk(&format!("{user}-{}", unique())).await;
+            let upload = self.built_disk(&format!("{user}-{}", unique())).await;
+            let mut upload = upload.via(route);
             upload.user = user.to_owned();
             // The call may be the function's first: the rule has to be there before the execution starts.
             let id = self.create_without_execution(&upload).await;

@@ -1,7 +1,9 @@
+use cloudupload::job::Job;
 use fake_endpoint::{
     Answer, Call, Endpoint,
     ec2::{self, Tags},
 };
+use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{OTHERS, OURS, job, session_at};
@@ -26,12 +28,25 @@ fn duplicate(call: &Call) -> Answer {
 }
 
 async fn register(endpoint: &Endpoint, boot: BootMode) -> Result<AmiId, AmiError> {
-    let job = job();
-    let session = session_at(endpoint, &job);
+    register_for(endpoint, &job(), boot).await
+}
+
+async fn register_for(endpoint: &Endpoint, job: &Job, boot: BootMode) -> Result<AmiId, AmiError> {
+    let session = session_at(endpoint, job);
     session
         .ami()
         .register(&"snap-1".parse().unwrap(), boot)
         .await
+}
+
+/// The RegisterImage call for a job with these wishes in its record, whose disk boots by BIOS and by UEFI.
+async fn registered(wishes: Value) -> Call {
+    let endpoint = account(None, |call| call.result("<imageId>ami-1</imageId>"));
+    let mut job = job();
+    job.request.ec2.wishes = serde_json::from_value(wishes).unwrap();
+    let ami = register_for(&endpoint, &job, BootMode::UefiPreferred).await;
+    assert_eq!(ami.unwrap().as_str(), "ami-1");
+    endpoint.calls().remove(0)
 }
 
 const TAKEN: &str = "the AMI name 'leap' is taken by ami-1 in this account and region: choose another ami_name, or \
@@ -94,6 +109,77 @@ async fn an_ami_is_registered_as_linux_images_are() {
             ("TagSpecification.1.Tag.6.Value", OURS.1),
         ] {
             assert_eq!(call.parameter(name), value, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ami_is_as_its_user_wishes() {
+    let tpm = json!({"boot_mode": "uefi", "tpm_support": "v2.0"});
+    let device = "/dev/xvda";
+    for (wishes, parameters) in [
+        (json!({}), vec![("BootMode", "uefi-preferred")]),
+        (
+            json!({"boot_mode": "legacy-bios"}),
+            vec![("BootMode", "legacy-bios")],
+        ),
+        (tpm, vec![("BootMode", "uefi"), ("TpmSupport", "v2.0")]),
+        (json!({"ena_support": false}), vec![("EnaSupport", "false")]),
+        (
+            json!({"root_device_name": device}),
+            vec![
+                ("RootDeviceName", device),
+                ("BlockDeviceMapping.1.DeviceName", device),
+            ],
+        ),
+        (
+            json!({"volume_size": 20}),
+            vec![("BlockDeviceMapping.1.Ebs.VolumeSize", "20")],
+        ),
+        (
+            json!({"tags": {"Team": "images", "Name": "mine"}}),
+            vec![
+                ("Name", "leap"),
+                ("TagSpecification.1.Tag.1.Key", "Name"),
+                ("TagSpecification.1.Tag.1.Value", "mine"),
+                ("TagSpecification.1.Tag.6.Key", OURS.0),
+                ("TagSpecification.1.Tag.7.Key", "Team"),
+                ("TagSpecification.1.Tag.7.Value", "images"),
+            ],
+        ),
+    ] {
+        let call = registered(wishes).await;
+        for (name, value) in parameters {
+            assert_eq!(call.parameter(name), value, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_wishes_is_not_in_the_call() {
+    let encrypted = json!({"encrypted": true, "kms_key_id": "alias/images"});
+    for (wishes, parameters) in [
+        (
+            json!({}),
+            ["TpmSupport", "BlockDeviceMapping.1.Ebs.VolumeSize"],
+        ),
+        // RegisterImage has no value for this.
+        (
+            json!({"imds_support": "none"}),
+            ["ImdsSupport", "TpmSupport"],
+        ),
+        // The snapshot is encrypted already, and RegisterImage fails if it is told so (API reference, EbsBlockDevice).
+        (
+            encrypted,
+            [
+                "BlockDeviceMapping.1.Ebs.Encrypted",
+                "BlockDeviceMapping.1.Ebs.KmsKeyId",
+            ],
+        ),
+    ] {
+        let call = registered(wishes).await;
+        for name in parameters {
+            assert!(!call.parameters.contains_key(name), "{name}");
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn has_begun(artifacts: &Artifacts) -> bool {
 const NO_SUCH_BUCKET: &str = "NoSuchBucket";
 
 /// One bucket an account and region. A user's policies can name it beforehand.
-fn bucket_name(target: &Ec2Target) -> String {
+pub(crate) fn bucket_name(target: &Ec2Target) -> String {
     format!(
         "obs-cloudupload-{}-{}",
         target.role.account(),

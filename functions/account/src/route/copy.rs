@@ -330,7 +330,9 @@ fn age(since: Option<Timestamp>) -> Duration {
 /// What each step needs for this route in the user's account.
 pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
     match purpose {
-        Purpose::Open | Purpose::Write | Purpose::Seal | Purpose::Register => vec![],
+        Purpose::Preflight | Purpose::Open | Purpose::Write | Purpose::Seal | Purpose::Register => {
+            vec![]
+        }
         Purpose::Poll => vec![scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"])],
         Purpose::RemoveTarget => vec![
             scope.anything(&["ec2:DescribeSnapshots"]),

@@ -127,6 +127,6 @@ pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
             scope.anything(&["ec2:DescribeSnapshots"]),
         ],
         Purpose::Poll | Purpose::RemoveAll => vec![scope.anything(&["ec2:DescribeSnapshots"])],
-        Purpose::Register | Purpose::RemoveTarget => vec![],
+        Purpose::Preflight | Purpose::Register | Purpose::RemoveTarget => vec![],
     }
 }

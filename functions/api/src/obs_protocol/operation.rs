@@ -71,15 +71,18 @@ fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Pro
         ],
         &[],
     )?;
+    let project = parameters.required("project")?;
+    let repository = parameters.required("repository")?;
+    let arch = parameters.required("arch")?;
     Ok(Operation::Create(Box::new(NewJob {
-        project: parameters.required("project")?,
-        repository: parameters.required("repository")?,
-        arch: parameters.required("arch")?,
+        project,
+        repository,
+        arch,
         package: parameters.required("package")?,
         filename: parameters.optional("filename")?,
         user: parameters.required("user")?,
         target: cloud(&parameters.required::<String>("target")?)?,
-        params: Ec2Params::from_json(&request.body, service)?,
+        params: Ec2Params::from_json(&request.body, arch, service)?,
     })))
 }
 

@@ -53,6 +53,91 @@ async fn a_job_is_created_with_no_more_calls_than_it_takes() {
     assert_eq!(calls[3].1["input"], r#"{"job":"1"}"#);
 }
 
+/// A body with these wishes.
+fn wishing(wishes: &Value) -> String {
+    let mut body: Value = serde_json::from_str(WISH).unwrap();
+    for (key, value) in wishes.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    body.to_string()
+}
+
+#[tokio::test]
+async fn wishes_are_in_the_record_beside_the_rest_of_the_target() {
+    let wishes = json!({
+        "route": "import", "boot_mode": "uefi", "tpm_support": "v2.0", "imds_support": "none", "ena_support": "false",
+        "root_device_name": "/dev/xvda", "volume_size": "20", "tags": {"Team": "images"}, "encrypted": true,
+        "kms_key_id": "alias/images", "user_id": 7,
+    });
+    let world = World::new(creating);
+    let (status, _) = world.ask("POST", CREATE, &wishing(&wishes)).await;
+    assert_eq!(status, 200);
+    let (_, put) = &world.calls()[2];
+    assert_eq!(
+        put["Item"]["order"]["M"]["ec2"]["M"],
+        json!({
+            "role": {"S": "arn:aws:iam::123456789012:role/obs"}, "external_id": {"S": "top-secret"},
+            "region": {"S": "us-east-1"}, "ami_name": {"S": "leap-ec2.x86_64-15.6"}, "route": {"S": "import"},
+            "boot_mode": {"S": "uefi"}, "tpm_support": {"S": "v2.0"}, "imds_support": {"S": "none"},
+            "ena_support": {"BOOL": false}, "root_device_name": {"S": "/dev/xvda"}, "volume_size": {"N": "20"},
+            "tags": {"M": {"Team": {"S": "images"}}}, "encrypted": {"BOOL": true}, "kms_key_id": {"S": "alias/images"},
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_wish_that_cannot_be_granted_is_refused_before_obs_is_asked() {
+    let aarch64 = CREATE.replace("x86_64&user", "aarch64&user");
+    for (target, wishes, summary) in [
+        (
+            CREATE,
+            json!({"route": "fast"}),
+            "route 'fast' is unknown: give direct, import or copy, or leave it out",
+        ),
+        (
+            &aarch64,
+            json!({"boot_mode": "uefi-preferred"}),
+            "boot_mode 'uefi-preferred' is not possible on aarch64: it boots by uefi only",
+        ),
+        (
+            CREATE,
+            json!({"boot_mode": "legacy-bios", "tpm_support": "v2.0"}),
+            "tpm_support 'v2.0' needs the boot_mode uefi, not legacy-bios: change one, or leave one out",
+        ),
+        (
+            CREATE,
+            json!({"ena_support": "maybe"}),
+            "ena_support must be true or false",
+        ),
+        (
+            CREATE,
+            json!({"volume_size": 100_000}),
+            "volume_size 100000 is out of range: a gp3 volume has 1 to 65536 GiB",
+        ),
+        (
+            CREATE,
+            json!({"tags": {"obs:job": "x"}}),
+            "the tag 'obs:job' is reserved: keys that begin with obs: are the uploader's own",
+        ),
+        (
+            CREATE,
+            json!({"kms_key_id": "alias/images", "encrypted": false}),
+            "kms_key_id contradicts 'encrypted': false. Leave one out",
+        ),
+        (
+            CREATE,
+            json!({"kms_key_id": "arn:aws:kms:eu-west-1:123456789012:alias/images"}),
+            "kms_key_id 'arn:aws:kms:eu-west-1:123456789012:alias/images' is in the region eu-west-1, but the image goes \
+             to us-east-1: give a key of that region",
+        ),
+    ] {
+        let world = World::new(creating);
+        let (status, xml) = world.ask("POST", target, &wishing(&wishes)).await;
+        assert_eq!((status, xml), (400, error_xml(400, summary)), "{wishes}");
+        assert_eq!(world.names_of_calls(), [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn a_job_that_cannot_be_started_fails_and_the_caller_is_told() {
     let world = World::new(|call, body| match call {

@@ -275,6 +275,74 @@ async fn a_file_of_unknown_length_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_file_is_asked_for_by_its_first_and_last_byte() {
+    let part = answer(
+        "206 Partial Content",
+        "Content-Range: bytes 4-6/10\r\n",
+        "456",
+    );
+    let (obs, asked) = obs(&[&part]);
+    let download = obs.download_part(&request(), 4..7).await.unwrap();
+    assert_eq!((download.from, download.end, download.size), (4, 7, 10));
+    assert!(
+        asked.join().unwrap()[0]
+            .to_lowercase()
+            .contains("\nrange: bytes=4-6\n")
+    );
+}
+
+async fn sha256(answers: &[&str]) -> Result<Option<String>, String> {
+    let (obs, asked) = obs(answers);
+    let sum = obs.sha256(&request()).await;
+    let asked = asked.join().unwrap();
+    assert!(
+        asked[0].contains("/a.raw.xz.sha256 HTTP/1.1\n"),
+        "{}",
+        asked[0]
+    );
+    sum.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn the_sum_beside_a_file_is_read() {
+    let sum = "0123456789abcdef".repeat(4);
+    let text = answer("200 OK", "", &format!("{sum}  a.raw.xz\n"));
+    assert_eq!(sha256(&[&text]).await, Ok(Some(sum)));
+    let none = answer(
+        "404 Not Found",
+        "",
+        "<status code=\"404\"><summary>none</summary></status>",
+    );
+    assert_eq!(sha256(&[&none]).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_sum_that_cannot_be_read_is_an_error_that_says_why() {
+    let long = answer("200 OK", "", &"x".repeat(LONGEST_CHECKSUM + 1));
+    for (response, reason) in [
+        (long, ": it is too long"),
+        (
+            answer("200 OK", "", "<html>"),
+            ": it has no line with a SHA-256",
+        ),
+    ] {
+        let error = sha256(&[&response]).await.unwrap_err();
+        assert!(
+            error.starts_with("OBS answered with something else than a SHA-256 sum (GET http")
+                && error.ends_with(reason),
+            "{error}"
+        );
+    }
+    let error = sha256(&[&answer("403 Forbidden", "", "")])
+        .await
+        .unwrap_err();
+    assert!(
+        error.starts_with("remote error: 403 Forbidden (http"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_breaks_off_is_an_error() {
     let (result, _) = read("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123", 0).await;
     let error = result.unwrap_err();

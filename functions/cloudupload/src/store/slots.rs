@@ -1,4 +1,4 @@
-//! The slots: how many jobs may upload at once, in all and of one user, and who is next.
+//! The slots: how many jobs may upload at once, in all, of one user, and into one account and region, and who is next.
 //!
 //! A table of its own, `kind` and `job` its key:
 //!
@@ -29,7 +29,13 @@ use crate::{
     clock::Timestamp,
     job::{Job, JobId, State, TaskToken},
     names::User,
+    target::{AccountId, AccountRegion, Route},
 };
+
+/// How many jobs may upload at once into one account and region. Each makes one snapshot there, which is pending until it is
+/// complete; AWS allows 100 pending ones, but the account is not ours alone (EBS user guide, "Quotas for Amazon EBS",
+/// Pending snapshots per account).
+const PER_PLACE: usize = 10;
 
 /// How many jobs may upload at once. OBS's own worker has 4 and 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +46,7 @@ pub struct Limits {
 
 impl Limits {
     /// Of jobs that wait, in the order of their numbers, the first that may upload beside those that hold a slot. A user
-    /// at its limit holds back nobody else.
+    /// or an account at its limit holds back nobody else.
     pub fn first<'a>(&self, held: &[Holder], waiting: &'a [Waiter]) -> Option<&'a Waiter> {
         if held.len() >= self.total {
             return None;
@@ -48,7 +54,7 @@ impl Limits {
         let of = |user: &User| held.iter().filter(|holder| holder.user == *user).count();
         waiting
             .iter()
-            .find(|waiter| of(&waiter.user) < self.per_user)
+            .find(|waiter| of(&waiter.user) < self.per_user && waiter.full_place(held).is_none())
     }
 }
 
@@ -61,6 +67,37 @@ pub struct Waiter {
     /// The execution that waits, by its ARN.
     pub execution: String,
     pub since: Timestamp,
+    /// Where it will make a snapshot. The release before does not write it.
+    #[serde(default)]
+    pub places: Vec<AccountRegion>,
+}
+
+impl Waiter {
+    /// A job that begins to wait. By the route `copy`, it makes a snapshot in the service's own account too.
+    pub fn new(job: &Job, execution: String, service: &AccountId) -> Self {
+        let target = &job.request.ec2;
+        let copied_from = (job.artifacts.route == Some(Route::Copy)).then_some(service);
+        let accounts = [Some(target.role.account()), copied_from];
+        let places = accounts.into_iter().flatten().map(|account| AccountRegion {
+            account: account.clone(),
+            region: target.region,
+        });
+        Self {
+            job: job.id,
+            user: job.request.user.clone(),
+            execution,
+            since: Timestamp::now(),
+            places: places.collect(),
+        }
+    }
+
+    /// The first of its places that has as many uploads as there may be.
+    pub fn full_place(&self, held: &[Holder]) -> Option<&AccountRegion> {
+        self.places.iter().find(|place| {
+            let there = held.iter().filter(|holder| holder.places.contains(place));
+            there.count() >= PER_PLACE
+        })
+    }
 }
 
 /// A job that has a slot.
@@ -76,6 +113,9 @@ pub struct Holder {
     /// When the job began to use it. Until then, the message of the grant may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Timestamp>,
+    /// Where it makes a snapshot.
+    #[serde(default)]
+    pub places: Vec<AccountRegion>,
 }
 
 /// The key is a number in DynamoDB, so that a query gives the jobs in their order.
@@ -232,6 +272,7 @@ impl Slots {
             execution: to.execution.clone(),
             since: Timestamp::now(),
             begun: None,
+            places: to.places.clone(),
         };
         let turned = Update::builder()
             .table_name(&self.table)
@@ -359,6 +400,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::job;
 
     fn waiter(job: u64, user: &str) -> Waiter {
         Waiter {
@@ -366,6 +408,14 @@ mod tests {
             user: user.parse().unwrap(),
             execution: format!("job-{job}"),
             since: Timestamp::from_secs(job),
+            places: Vec::new(),
+        }
+    }
+
+    fn waiter_at(job: u64, places: &[&str]) -> Waiter {
+        Waiter {
+            places: places.iter().map(|place| place.parse().unwrap()).collect(),
+            ..waiter(job, &format!("user{job}"))
         }
     }
 
@@ -376,6 +426,7 @@ mod tests {
             execution: waiter.execution.clone(),
             since: waiter.since,
             begun: None,
+            places: waiter.places.clone(),
         }
     }
 
@@ -391,6 +442,59 @@ mod tests {
         assert_eq!(LIMITS.first(&held, &waiting), Some(&waiting[1]));
         assert_eq!(LIMITS.first(&held[..1], &waiting), Some(&waiting[0]));
         assert_eq!(LIMITS.first(&held, &waiting[..1]), None);
+    }
+
+    #[test]
+    fn an_account_has_ten_uploads_in_a_region_and_holds_back_no_other() {
+        let limits = Limits {
+            total: 100,
+            per_user: 100,
+        };
+        let (user, service) = ("123456789012/eu-west-1", "210987654321/eu-west-1");
+        let mut held: Vec<Holder> = (1..=9)
+            .map(|job| holder(&waiter_at(job, &[user])))
+            .collect();
+        held.push(holder(&waiter_at(10, &["123456789012/us-east-1"])));
+        held.push(holder(&waiter_at(11, &[service])));
+        let waiting = [waiter_at(12, &[user]), waiter_at(13, &[service])];
+        assert_eq!(limits.first(&held, &waiting), Some(&waiting[0]));
+
+        held.push(holder(&waiter_at(14, &[service, user])));
+        assert_eq!(limits.first(&held, &waiting), Some(&waiting[1]));
+        assert_eq!(waiting[0].full_place(&held), Some(&waiting[0].places[0]));
+        assert_eq!(waiting[1].full_place(&held), None);
+        let both = [waiter_at(15, &[service, user])];
+        assert_eq!(limits.first(&held, &both), None);
+    }
+
+    #[test]
+    fn a_copy_makes_a_snapshot_in_both_accounts() {
+        let service: AccountId = "210987654321".parse().unwrap();
+        let mut job = job::example();
+        let mut places = |route| {
+            job.artifacts.route = route;
+            let waiter = Waiter::new(&job, "arn".to_owned(), &service);
+            let places = waiter.places.iter().map(ToString::to_string);
+            places.collect::<Vec<_>>()
+        };
+        let user = "123456789012/us-east-1";
+        for route in [None, Some(Route::Import), Some(Route::Direct)] {
+            assert_eq!(places(route), [user]);
+        }
+        assert_eq!(places(Some(Route::Copy)), [user, "210987654321/us-east-1"]);
+    }
+
+    #[test]
+    fn an_item_of_the_release_before_has_no_places() {
+        let mut item: Item = to_item(waiter(17, "tom")).unwrap();
+        item.remove("places").unwrap();
+        assert_eq!(read_slot::<Waiter>(item).unwrap(), waiter(17, "tom"));
+        let mut item: Item = to_item(holder(&waiter(17, "tom"))).unwrap();
+        item.remove("places").unwrap();
+        assert_eq!(
+            read_slot::<Holder>(item).unwrap(),
+            holder(&waiter(17, "tom"))
+        );
     }
 
     #[test]

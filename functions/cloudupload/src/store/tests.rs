@@ -2,6 +2,7 @@
 
 mod jobs;
 mod slots;
+mod writers;
 
 use aws_sdk_dynamodb::Client;
 use fake_endpoint::{Endpoint, dynamodb};

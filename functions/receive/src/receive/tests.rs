@@ -1,6 +1,6 @@
 //! The download from OBS into the staging bucket, by one invocation or several.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use cloudupload::{aws, journal::Journal, meter::Meter, retry, store::Jobs};
 use fake_endpoint::{
@@ -35,15 +35,36 @@ fn job_of(record: &Value) -> Job {
     serde_json::from_value(record.clone()).unwrap()
 }
 
-/// An OBS and a staging bucket: the bucket takes an upload.
+/// An OBS without a checksum of the file, and a staging bucket that takes an upload.
 fn outside(mut obs: impl FnMut(&Call) -> Answer + Send + 'static) -> Endpoint {
-    let mut parts = BTreeMap::new();
+    outside_with(move |call| match is_checksum(call) {
+        true => call.refusal(404, "", "no such file"),
+        false => obs(call),
+    })
+}
+
+fn is_checksum(call: &Call) -> bool {
+    call.path.ends_with(".sha256")
+}
+
+/// The same with whatever OBS has beside the file.
+fn outside_with(obs: impl FnMut(&Call) -> Answer + Send + 'static) -> Endpoint {
+    outside_holding(BTreeMap::new(), obs)
+}
+
+/// The same with an upload that has these parts already, by number and size.
+fn outside_holding(
+    mut parts: BTreeMap<i32, u64>,
+    mut obs: impl FnMut(&Call) -> Answer + Send + 'static,
+) -> Endpoint {
+    let mut staged = BTreeMap::new();
     Endpoint::with_record(&record_of(0), move |call| match call.name.as_str() {
         "OBS" => obs(call),
         "CreateMultipartUpload" => s3::upload("u-1"),
         "UploadPart" => {
             let number: i32 = call.parameter("partNumber").parse().unwrap();
             parts.insert(number, call.body.len() as u64);
+            staged.insert(number, call.body.clone());
             Answer::ok("").header("ETag", format!("\"e{number}\""))
         }
         "ListParts" => {
@@ -54,8 +75,28 @@ fn outside(mut obs: impl FnMut(&Call) -> Answer + Send + 'static) -> Endpoint {
             s3::parts(&parts, None)
         }
         "CompleteMultipartUpload" => s3::completed("whole-1"),
+        "GetObject" => {
+            let staged: Vec<u8> = staged.values().flatten().copied().collect();
+            Answer::new(206, &staged[range_of(call)])
+        }
         name => panic!("{name} is not needed"),
     })
+}
+
+/// The bytes that are asked for with a range.
+fn range_of(call: &Call) -> Range<usize> {
+    let range = call.headers["range"].strip_prefix("bytes=").unwrap();
+    let (from, last) = range.split_once('-').unwrap();
+    from.parse().unwrap()..last.parse::<usize>().unwrap() + 1
+}
+
+/// An OBS that serves pieces of a file, which has a version.
+fn piece_of(file: &[u8], call: &Call) -> Answer {
+    let range = range_of(call);
+    let content = format!("bytes {}-{}/{}", range.start, range.end - 1, file.len());
+    Answer::new(206, &file[range])
+        .header("Content-Range", content)
+        .header("ETag", "\"v1\"")
 }
 
 /// An OBS that serves the rest of a file alone.
@@ -85,8 +126,8 @@ fn from(call: &Call) -> usize {
     }
 }
 
-/// Runs the step, which has so much time to read.
-async fn receive_within(time: Duration, endpoint: &Endpoint, job: Job) -> Result<bool, StepError> {
+/// What an invocation works with, and the step that reads over so many connections.
+fn step(endpoint: &Endpoint, connections: &str) -> (Environment, Receive) {
     retry::testing::skip_pauses();
     let config = endpoint.config();
     let environment = Environment {
@@ -101,14 +142,45 @@ async fn receive_within(time: Duration, endpoint: &Endpoint, job: Job) -> Result
     let step = Receive {
         staging: Staging::new(aws::s3(&environment.config), "staging".to_owned(), account),
         obs: Obs::new(endpoint.url()).unwrap(),
+        connections: connections.parse().unwrap(),
     };
-    let invocation = Invocation {
-        environment: &environment,
+    (environment, step)
+}
+
+fn invocation(environment: &Environment, job: Job, time: Duration) -> Invocation<'_, JobAlone> {
+    Invocation {
+        environment,
         job,
         input: JobAlone {},
         deadline: Instant::now() + RESERVE + time,
         meter: Meter::new(),
-    };
+    }
+}
+
+/// Receives a file over so many connections, in so much time. It need not be a disk: it is not inspected.
+async fn receive_over(
+    connections: &str,
+    time: Duration,
+    endpoint: &Endpoint,
+    job: Job,
+) -> Result<bool, StepError> {
+    let (environment, step) = step(endpoint, connections);
+    let invocation = invocation(&environment, job, time);
+    let is_staged = step.stage(&invocation).await?.is_some();
+    if is_staged {
+        step.schedule(&invocation).await?;
+    }
+    Ok(is_staged)
+}
+
+async fn receive_within(time: Duration, endpoint: &Endpoint, job: Job) -> Result<bool, StepError> {
+    receive_over("1", time, endpoint, job).await
+}
+
+/// The whole step, with the inspection.
+async fn run(endpoint: &Endpoint, job: Job) -> Result<bool, StepError> {
+    let (environment, step) = step(endpoint, "1");
+    let invocation = invocation(&environment, job, Duration::from_secs(600));
     Ok(step.run(&invocation).await?.done)
 }
 
@@ -134,7 +206,11 @@ fn staged(endpoint: &Endpoint) -> Vec<u8> {
 
 /// What OBS was asked for, by first byte.
 fn asked(endpoint: &Endpoint) -> Vec<usize> {
-    endpoint.calls_of("OBS").iter().map(from).collect()
+    let calls = endpoint.calls_of("OBS").into_iter();
+    calls
+        .filter(|call| !is_checksum(call))
+        .map(|call| from(&call))
+        .collect()
 }
 
 /// The values that the record got under this name, in their order.
@@ -174,6 +250,7 @@ async fn a_file_is_staged_as_it_lies_in_obs() {
             "UploadPart",
             "UploadPart",
             "UploadPart",
+            "OBS", // the checksum
             "ListParts",
             "CompleteMultipartUpload"
         ]
@@ -207,7 +284,8 @@ async fn the_record_is_ahead_of_the_bucket() {
             "UpdateItem", // first checkpoint
             "OBS",
             "UploadPart",
-            "UpdateItem", // last checkpoint: after the next call, there is nothing left that could be hashed
+            "UpdateItem", // last checkpoint: after the upload is completed, there is nothing left that could be hashed
+            "OBS",        // the checksum
             "ListParts",
             "CompleteMultipartUpload",
             "UpdateItem", // the staged file
@@ -461,6 +539,7 @@ async fn a_file_that_is_staged_already_is_found_again() {
     let file = file_of(1000);
     let record = received(&file, 1000);
     let endpoint = Endpoint::with_record(&record, |call| match call.name.as_str() {
+        "OBS" => call.refusal(404, "", "no such file"),
         "ListParts" => call.refusal(404, "NoSuchUpload", "The specified upload does not exist."),
         "HeadObject" => Answer::ok("")
             .header("Content-Length", "1000")
@@ -477,5 +556,415 @@ async fn a_job_that_is_past_this_step_needs_nothing() {
     let mut record = record_of(3);
     record["state"] = "scheduled".into();
     let endpoint = Endpoint::new(|call| panic!("{} is not needed", call.name));
-    assert!(receive(&endpoint, job_of(&record)).await.unwrap());
+    assert!(run(&endpoint, job_of(&record)).await.unwrap());
+}
+
+/// The first bytes that OBS was asked for, in their order in the file.
+fn asked_in_order(endpoint: &Endpoint) -> Vec<usize> {
+    let calls = endpoint.calls_of("OBS").into_iter();
+    let calls = calls.filter(|call| !is_checksum(call));
+    let mut from: Vec<usize> = calls.map(|call| range_of(&call).start).collect();
+    from.sort_unstable();
+    from
+}
+
+async fn receive_in_pieces(endpoint: &Endpoint, record: &Value) -> Result<bool, StepError> {
+    receive_over("4", Duration::from_secs(600), endpoint, job_of(record)).await
+}
+
+#[tokio::test]
+async fn a_file_is_read_in_pieces_where_obs_serves_them() {
+    let file = file_of(50 * MIB + 5);
+    let obs = file.clone();
+    let endpoint = outside(move |call| {
+        // Later pieces come first.
+        let wait = Duration::from_millis(50 - (range_of(call).start / MIB) as u64);
+        piece_of(&obs, call).after(wait)
+    });
+    let record = record_of(file.len());
+    assert!(receive_in_pieces(&endpoint, &record).await.unwrap());
+    assert!(staged(&endpoint) == file);
+    let staged = json!({"etag": "\"whole-1\"", "sha256": hash_of(&file)});
+    assert_eq!(recorded(&endpoint, "staged"), [staged]);
+    let pieces: Vec<usize> = (0..7).map(|piece| piece * 8 * MIB).collect();
+    assert_eq!(asked_in_order(&endpoint), pieces);
+    let most = endpoint.most_at_once("OBS");
+    assert!((2..=4).contains(&most), "{most}");
+}
+
+#[tokio::test]
+async fn a_small_file_is_read_over_one_connection() {
+    let file = file_of(8 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |call| rest_of(&obs, call).header("ETag", "\"v1\""));
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert_eq!(asked(&endpoint), [0]);
+}
+
+#[tokio::test]
+async fn a_piece_that_breaks_goes_on_where_it_broke() {
+    let file = file_of(30 * MIB);
+    let (obs, mut broken) = (file.clone(), Vec::new());
+    let endpoint = outside(move |call| {
+        let from = range_of(call).start;
+        let answer = piece_of(&obs, call);
+        match broken.contains(&from) {
+            false if from.is_multiple_of(8 * MIB) => {
+                broken.push(from);
+                answer.broken_after(from / MIB + 1)
+            }
+            _ => answer,
+        }
+    });
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == file);
+    assert_eq!(recorded(&endpoint, "staged")[0]["sha256"], hash_of(&file));
+    let asked: Vec<usize> = (0..4)
+        .flat_map(|n| [n * 8 * MIB, n * 8 * MIB + n * 8 + 1])
+        .collect();
+    assert_eq!(asked_in_order(&endpoint), asked);
+    let updates = endpoint.calls_of("UpdateItem");
+    let tries = updates
+        .iter()
+        .filter(|call| expression(&call.json(), "UpdateExpression") == "ADD try 1");
+    assert_eq!(tries.count(), 4);
+    let log = endpoint.log();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("; going on from byte 8388617 in ")),
+        "{log:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_piece_that_ends_early_goes_on_too() {
+    let file = file_of(20 * MIB);
+    let (obs, mut is_short) = (file.clone(), true);
+    let endpoint = outside(move |call| {
+        let range = range_of(call);
+        match range.start == 8 * MIB && std::mem::take(&mut is_short) {
+            true => {
+                let content = format!("bytes {}-{}/{}", range.start, range.end - 1, obs.len());
+                let answer = Answer::new(206, &obs[range.start..range.start + 7]);
+                answer
+                    .header("Content-Range", content)
+                    .header("ETag", "\"v1\"")
+            }
+            false => piece_of(&obs, call),
+        }
+    });
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == file);
+    let line = "OBS sent only 7 of 8388608 bytes of a part of leap-ec2.x86_64-15.6.raw.xz; going on from byte 8388615 in ";
+    assert!(
+        endpoint.log().iter().any(|logged| logged.starts_with(line)),
+        "{:?}",
+        endpoint.log()
+    );
+}
+
+#[tokio::test]
+async fn a_piece_that_never_comes_is_given_up() {
+    let file = file_of(20 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |call| match range_of(call).start {
+        0 => piece_of(&obs, call),
+        from if from == 8 * MIB => Answer::new(503, ""),
+        _ => piece_of(&obs, call),
+    });
+    let error = receive_in_pieces(&endpoint, &record_of(file.len()))
+        .await
+        .unwrap_err();
+    let StepError::Failed(reason) = error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        reason.starts_with("remote error: 503 Service Unavailable (http://")
+            && reason.ends_with(" (given up after 10 tries)"),
+        "{reason}"
+    );
+    let asked = asked_in_order(&endpoint);
+    assert_eq!(asked.iter().filter(|from| **from == 8 * MIB).count(), 10);
+}
+
+#[tokio::test]
+async fn an_obs_that_ignores_ranges_is_read_over_one_connection() {
+    let file = file_of(20 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |_| whole(&obs).header("ETag", "\"v1\""));
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == file);
+    assert_eq!(asked_in_order(&endpoint), [0]);
+}
+
+#[tokio::test]
+async fn a_file_without_a_version_is_read_over_one_connection() {
+    let file = file_of(20 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |call| match call.headers.get("range") {
+        Some(range) if !range.ends_with('-') => {
+            let range = range_of(call);
+            let content = format!("bytes {}-{}/{}", range.start, range.end - 1, obs.len());
+            Answer::new(206, &obs[range]).header("Content-Range", content)
+        }
+        _ => rest_of(&obs, call),
+    });
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == file);
+    let calls = endpoint.calls_of("OBS");
+    let ranges = calls
+        .iter()
+        .map(|call| call.headers.get("range").map(String::as_str));
+    let ranges: Vec<Option<&str>> = ranges.collect();
+    assert_eq!(
+        ranges,
+        [Some("bytes=0-8388607"), Some("bytes=8388608-"), None]
+    );
+}
+
+/// Build results replaced while they are read: no piece of one is put beside a piece of the other.
+#[tokio::test]
+async fn pieces_of_two_versions_are_never_mixed() {
+    let (old, new) = (file_of(40 * MIB), vec![7; 40 * MIB]);
+    let served = new.clone();
+    let endpoint = outside(move |call| match call.headers.get("range") {
+        Some(range) if !range.ends_with('-') => match range_of(call) {
+            range if range.start < 16 * MIB => piece_of(&old, call),
+            range => {
+                let content = format!("bytes {}-{}/{}", range.start, range.end - 1, served.len());
+                let answer = Answer::new(206, &served[range]);
+                answer
+                    .header("Content-Range", content)
+                    .header("ETag", "\"v2\"")
+            }
+        },
+        _ => rest_of(&served, call).header("ETag", "\"v2\""),
+    });
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(new.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == new);
+    assert_eq!(recorded(&endpoint, "staged")[0]["sha256"], hash_of(&new));
+    let line = "OBS sent another version of leap-ec2.x86_64-15.6.raw.xz over another connection: reading it over one \
+                connection";
+    assert!(
+        endpoint.log().contains(&line.to_owned()),
+        "{:?}",
+        endpoint.log()
+    );
+}
+
+#[tokio::test]
+async fn other_bytes_than_those_asked_for_are_not_taken_for_them() {
+    let file = file_of(40 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |call| match call.headers.get("range") {
+        Some(range) if !range.ends_with('-') => match range_of(call).start {
+            from if from < 8 * MIB => piece_of(&obs, call),
+            _ => whole(&obs).header("ETag", "\"v1\""),
+        },
+        _ => rest_of(&obs, call).header("ETag", "\"v1\""),
+    });
+    assert!(
+        receive_in_pieces(&endpoint, &record_of(file.len()))
+            .await
+            .unwrap()
+    );
+    assert!(staged(&endpoint) == file);
+    let line = "OBS sent other bytes of leap-ec2.x86_64-15.6.raw.xz than those that it was asked for: reading it over \
+                one connection";
+    assert!(
+        endpoint.log().contains(&line.to_owned()),
+        "{:?}",
+        endpoint.log()
+    );
+}
+
+/// The checkpoint may be of an invocation that read over one connection, as those of the release before.
+#[tokio::test]
+async fn pieces_go_on_from_a_checkpoint() {
+    let file = file_of(40 * MIB);
+    let mut record = received(&file, 8 * MIB);
+    record["work"]["received"]["version"] = "\"v1\"".into();
+    let obs = file.clone();
+    let held = BTreeMap::from([(1, 8 * MIB as u64)]);
+    let endpoint = outside_holding(held, move |call| match is_checksum(call) {
+        true => call.refusal(404, "", "no such file"),
+        false => piece_of(&obs, call),
+    });
+    assert!(receive_in_pieces(&endpoint, &record).await.unwrap());
+    assert!(staged(&endpoint) == file[8 * MIB..]);
+    assert_eq!(recorded(&endpoint, "staged")[0]["sha256"], hash_of(&file));
+    assert_eq!(
+        asked_in_order(&endpoint),
+        [8, 16, 24, 32].map(|mib| mib * MIB)
+    );
+    let numbers = endpoint.calls_of("UploadPart");
+    let mut numbers: Vec<&str> = numbers
+        .iter()
+        .map(|call| call.parameter("partNumber"))
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, ["2", "3", "4", "5"]);
+}
+
+#[tokio::test]
+async fn pieces_whose_time_is_up_leave_the_rest_to_the_next_invocation() {
+    let file = file_of(40 * MIB);
+    let obs = file.clone();
+    let endpoint = outside(move |call| match range_of(call).start {
+        from if from < 16 * MIB => piece_of(&obs, call),
+        from if from == 16 * MIB => Answer::never(),
+        _ => piece_of(&obs, call),
+    });
+    let time = Duration::from_secs(3);
+    let job = job_of(&record_of(file.len()));
+    assert!(!receive_over("4", time, &endpoint, job).await.unwrap());
+    let checkpoint = recorded(&endpoint, "received").pop().unwrap();
+    assert_eq!(checkpoint["bytes"], 16 * MIB);
+    assert_eq!(checkpoint["version"], "\"v1\"");
+    assert!(endpoint.calls_of("CompleteMultipartUpload").is_empty());
+}
+
+/// Receives a file beside which OBS has this checksum.
+async fn receive_beside(checksum: Answer, file: &[u8]) -> (Endpoint, Result<bool, StepError>) {
+    let obs = file.to_vec();
+    let endpoint = outside_with(move |call| match is_checksum(call) {
+        true => checksum.clone(),
+        false => whole(&obs),
+    });
+    let result = receive(&endpoint, job_of(&record_of(file.len()))).await;
+    (endpoint, result)
+}
+
+#[tokio::test]
+async fn the_checksum_beside_a_file_is_compared() {
+    let sum = format!("{}  leap-ec2.x86_64-15.6.raw.xz\n", hash_of(b"abc"));
+    let (endpoint, result) = receive_beside(Answer::ok(sum), b"abc").await;
+    assert!(result.unwrap());
+    let line = "The SHA-256 is the one in leap-ec2.x86_64-15.6.raw.xz.sha256".to_owned();
+    assert!(endpoint.log().contains(&line), "{:?}", endpoint.log());
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_as_its_checksum_says_ends_the_job() {
+    let (says, is) = (hash_of(b"abd"), hash_of(b"abc"));
+    let (endpoint, result) = receive_beside(Answer::ok(says.clone()), b"abc").await;
+    match result {
+        Err(StepError::Failed(reason)) => assert_eq!(
+            reason,
+            format!(
+                "the SHA-256 of leap-ec2.x86_64-15.6.raw.xz as it was received is {is}, but \
+                 leap-ec2.x86_64-15.6.raw.xz.sha256 in OBS says {says}: the file was damaged on its way or replaced in OBS \
+                 meanwhile; upload it again"
+            )
+        ),
+        other => panic!("{other:?}"),
+    }
+    assert!(endpoint.calls_of("CompleteMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_checksum_that_cannot_be_read_is_told_and_no_more() {
+    for (checksum, reason) in [
+        (Answer::ok("<html>"), ": it has no line with a SHA-256"),
+        (Answer::new(403, ""), "remote error: 403 Forbidden"),
+        (
+            Answer::new(503, ""),
+            "remote error: 503 Service Unavailable",
+        ),
+    ] {
+        let (endpoint, result) = receive_beside(checksum, b"abc").await;
+        assert!(result.unwrap());
+        let log = endpoint.log();
+        let start = "The SHA-256 is not checked: leap-ec2.x86_64-15.6.raw.xz.sha256: ";
+        let told = log
+            .iter()
+            .filter(|line| line.starts_with(start) && line.contains(reason));
+        assert_eq!(told.count(), 1, "{log:?}");
+    }
+}
+
+/// A disk with a partition table.
+fn disk() -> Vec<u8> {
+    let mut disk = vec![0; 4 * MIB];
+    disk[450] = 0x83;
+    disk[454..462].copy_from_slice(&[0, 8, 0, 0, 0, 8, 0, 0]);
+    disk[510..512].copy_from_slice(&[0x55, 0xAA]);
+    disk
+}
+
+#[tokio::test]
+async fn a_disk_is_inspected_before_it_waits_for_a_slot() {
+    let obs = disk();
+    let endpoint = outside(move |_| whole(&obs));
+    assert!(run(&endpoint, job_of(&record_of(4 * MIB))).await.unwrap());
+    let last = endpoint.calls_of("UpdateItem").pop().unwrap().json();
+    assert_eq!(
+        expression(&last, "UpdateExpression"),
+        r#"SET state = "scheduled", details = "waiting to upload""#
+    );
+    for read in endpoint.calls_of("GetObject") {
+        assert_eq!(read.headers["if-match"], "\"whole-1\"");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_disk_fails_before_it_waits_for_a_slot() {
+    let endpoint = outside(|_| whole(b"QFI\xFB\0\0\0\x03"));
+    match run(&endpoint, job_of(&record_of(8))).await {
+        Err(StepError::Failed(reason)) => assert_eq!(
+            reason,
+            "the image is a qcow2 file, not a raw disk; with kiwi, <type image=\"oem\"> without a format attribute makes \
+             a raw disk"
+        ),
+        other => panic!("{other:?}"),
+    }
+    let updates = endpoint.calls_of("UpdateItem");
+    let updates = updates
+        .iter()
+        .map(|call| expression(&call.json(), "UpdateExpression"));
+    assert!(
+        updates
+            .into_iter()
+            .all(|update| !update.contains("scheduled"))
+    );
+    assert_eq!(recorded(&endpoint, "staged").len(), 1);
+}
+
+/// The function died after it had recorded the staged file: only the inspection is left.
+#[tokio::test]
+async fn a_file_that_is_recorded_already_is_only_inspected() {
+    let file = disk();
+    let mut record = record_of(file.len());
+    record["work"]["staged"] = json!({"etag": "\"whole-1\"", "sha256": "00"});
+    let endpoint = Endpoint::with_record(&record, move |call| match call.name.as_str() {
+        "GetObject" => Answer::new(206, &file[range_of(call)]),
+        name => panic!("{name} is not needed"),
+    });
+    assert!(run(&endpoint, job_of(&record)).await.unwrap());
+    let last = endpoint.calls_of("UpdateItem").pop().unwrap().json();
+    assert!(expression(&last, "UpdateExpression").starts_with(r#"SET state = "scheduled""#));
 }

@@ -25,7 +25,7 @@ def publish(env, build, file, name):
     return result
 
 
-def create_request(env, build, name, ami_name):
+def create_request(env, build, name, ami_name, **wishes):
     """(URL, body) of the POST by which the user tom asks for an upload."""
     query = urllib.parse.urlencode({**build, "filename": name, "user": "tom", "target": "ec2"}, safe=":")
     body = {
@@ -33,6 +33,7 @@ def create_request(env, build, name, ami_name):
         "external_id": env["USER_EXTERNAL_ID"],
         "region": env["USER_REGION"],
         "ami_name": ami_name,
+        **wishes,
     }
     return f"{env['CLOUDUPLOAD_URL'].rstrip('/')}/cloudupload?{query}", json.dumps(body)
 
@@ -49,9 +50,9 @@ def job_fields(xml):
     return {child.tag: child.text or "" for child in ElementTree.fromstring(xml)}
 
 
-def create(env, build, name, ami_name):
+def create(env, build, name, ami_name, **wishes):
     """Asks for an upload. Returns the job's number."""
-    url, body = create_request(env, build, name, ami_name)
+    url, body = create_request(env, build, name, ami_name, **wishes)
     return job_number(fetch(url, body.encode()))
 
 

@@ -16,6 +16,8 @@ reply_file() and reply_error() in BSServer.pm, errreply() in BSStdServer.pm, the
 - a package that does not exist has an empty list, a file that does not exist is a 404;
 - errors are <status code="..."> with a summary, and a colon of it is a blank in the status line.
 
+A file <file>.sha256 beside <file> is a build result like any other: what sha256sum prints, signed or not.
+
 The same below /public/build as an HTTP front before OBS with support for ranges would answer: Range (206, 416),
 If-Range, ETag, Last-Modified, Connection kept alive.
 
@@ -24,7 +26,7 @@ With --user, a request without these Basic credentials gets a 401.
 Faults
 ------
 A file <file>.faults.json beside a build result is neither listed nor served. It holds a JSON list; each GET of
-the build result takes the next entry, HEAD takes none, and after the last one all is well again. A sidecar with a new
+the build result takes the next entry that is not for another, HEAD takes none, and after the last one all is well again. A sidecar with a new
 modification time starts over. Keys of an entry, to be combined; {} is an answer without a fault:
 
     "status": 503             an error with this status, and nothing of the file
@@ -36,6 +38,9 @@ modification time starts over. Keys of an entry, to be combined; {} is an answer
     "after": N, "pause": S    after N bytes of the body: send nothing for S seconds
     "lie": N                  Content-Length says N; the bytes are sent all the same, then the connection is closed
     "range": true | false     Range is honoured or ignored, whatever the door
+    "etag": TEXT              the ETag, whatever the door
+    "from": N                 the entry is for a GET whose Range begins at byte N, and waits for it: readers that use
+                              several connections ask in any order
 
 One line per request on stdout: time, method, path, Range, status, bytes of the body sent, fault.
 """

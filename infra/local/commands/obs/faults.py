@@ -16,7 +16,8 @@ class Faults:
         self.lock = threading.Lock()
         self.taken = {}
 
-    def next(self, file):
+    def next(self, file, first_byte):
+        """The entry for a GET of `file` from this byte on."""
         sidecar = file + FAULTS_SUFFIX
         with self.lock:
             try:
@@ -27,7 +28,12 @@ class Faults:
                 return {}
             except ValueError as error:
                 raise Refusal(f"500 {os.path.basename(sidecar)}: {error}") from error
-            known, taken = self.taken.get(sidecar, (version, 0))
-            taken = taken if known == version else 0
-            self.taken[sidecar] = (version, taken + 1)
-            return entries[taken] if taken < len(entries) else {}
+            known, taken = self.taken.get(sidecar, (version, set()))
+            if known != version:
+                taken = set()
+            self.taken[sidecar] = (version, taken)
+            for number, entry in enumerate(entries):
+                if number not in taken and entry.get("from", first_byte) == first_byte:
+                    taken.add(number)
+                    return entry
+            return {}

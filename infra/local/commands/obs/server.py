@@ -118,7 +118,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if names[-1].endswith(FAULTS_SUFFIX) or not os.path.isfile(path):
             raise Refusal(f"404 {names[-1]}: No such file or directory")
         if self.command == "GET":
-            self.fault = self.server.faults.next(path)
+            self.fault = self.server.faults.next(path, self.first_byte())
         if "status" in self.fault:
             status = http.HTTPStatus(self.fault["status"])
             raise Refusal(f"{status.value} {status.phrase}")
@@ -151,14 +151,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         tag = f'"{info.st_mtime_ns:x}-{size:x}"'
         modified = email.utils.formatdate(int(info.st_mtime), usegmt=True)
         headers = [("Content-Type", "application/octet-stream")]
+        tag = self.fault.get("etag", tag)
         if self.public:
-            headers += [("Accept-Ranges", "bytes"), ("ETag", tag), ("Last-Modified", modified)]
+            headers += [("Accept-Ranges", "bytes"), ("Last-Modified", modified)]
+        if self.public or "etag" in self.fault:
+            headers.append(("ETag", tag))
         status, start, end = 200, 0, size
         if self.fault.get("range", self.public) and self.headers.get("If-Range", tag) in (tag, modified):
             status, start, end = self.asked_range(size)
         if status == 206:
             headers.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
         return status, headers, start, end
+
+    def first_byte(self):
+        """The byte at which the request's Range begins; 0 without one."""
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        return int(asked[1]) if asked else 0
 
     def asked_range(self, size):
         """(status, start, end) for the request's Range header, end exclusive. One range is all that is understood."""

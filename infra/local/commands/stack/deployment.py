@@ -8,12 +8,12 @@ import secrets
 import shutil
 
 from common.failure import Failure
-from common.paths import shown
+from common.paths import LOCAL, shown
 from common.process import run_logged
 from stack.steps import step
 from stack.tools import TOOLS
 
-STACK, USER_STACK = "cloudupload", "obs-cloudupload"
+STACK, USER_STACK, EC2_ROLE_STACK = "cloudupload", "obs-cloudupload", "obs-ec2-role"
 REGION = "us-east-1"
 # The user's account and the region of the uploads are others than the service's, so that a mix-up shows. The emulator
 # takes an access key of twelve digits for the root of that account (infra/local/emulator/README.md).
@@ -21,19 +21,20 @@ USER_ACCOUNT, USER_REGION = "111122223333", "eu-central-1"
 
 
 class Deployment:
-    """The service's stack and the user's. Templates come from the checkout `sources`, binaries from `functions`."""
+    """The service's stack and the user's two. Templates come from the checkout `sources`, binaries from `functions`."""
 
     def __init__(self, folder, port, obs_url, parameters, sources, functions):
         self.folder, self.obs_url, self.parameters = folder, obs_url, parameters
         self.sources, self.functions = sources, functions
         self.source_template = sources / "infra" / "template.yaml"
         self.user_template = sources / "infra" / "user-account.yaml"
+        self.ec2_role_template = LOCAL / "ec2-role.yaml"
         self.endpoint = f"http://127.0.0.1:{port}"
         self.external_id = folder / "external-id"
         self.template = folder / "template.yaml"
 
     def up(self, run_of_emulator):
-        """Deploys both stacks, unless the same lies in this run of the emulator already."""
+        """Deploys all stacks, unless the same lies in this run of the emulator already."""
         self.build()
         digest = self.digest(run_of_emulator)
         stamp = self.folder / "deployed"
@@ -43,7 +44,7 @@ class Deployment:
         if not self.external_id.exists():
             self.external_id.write_text(secrets.token_urlsafe(24))
         service_account = self.client("sts").get_caller_identity()["Account"]
-        with step(f"sam deploy: {STACK} in account {service_account}, {USER_STACK} in account {USER_ACCOUNT}"):
+        with step(f"sam deploy: {STACK} in account {service_account}, {USER_STACK} and {EC2_ROLE_STACK} in {USER_ACCOUNT}"):
             with concurrent.futures.ThreadPoolExecutor() as pool:
                 for deployed in [pool.submit(self.deploy_service), pool.submit(self.deploy_user, service_account)]:
                     deployed.result()
@@ -77,7 +78,8 @@ class Deployment:
         """What the deployed stacks are made of, as one word."""
         digest = hashlib.sha256(repr((run_of_emulator, self.obs_url, self.parameters)).encode())
         definitions = self.source_template.parent.glob("*.asl.json")
-        for source in (self.template, self.user_template, self.samconfig(), *definitions):
+        templates = self.template, self.user_template, self.ec2_role_template
+        for source in (*templates, self.samconfig(), *definitions):
             digest.update(source.read_bytes())
         for binary in sorted(self.folder.glob("functions/*/bootstrap")):
             digest.update(repr((binary, binary.stat().st_size, binary.stat().st_mtime_ns)).encode())
@@ -92,15 +94,17 @@ class Deployment:
         self.deploy(STACK, self.template, "test", REGION, parameters)
 
     def deploy_user(self, service_account):
-        parameters = {"ServiceAccountId": service_account, "ExternalId": self.external_id.read_text()}
-        self.deploy(
-            USER_STACK,
-            self.user_template,
-            USER_ACCOUNT,
-            USER_REGION,
-            parameters,
-            *("--capabilities", "CAPABILITY_NAMED_IAM"),
-        )
+        """Both of the user's stacks, one after the other: SAM makes a bucket for its templates with the first."""
+        trust = {"ServiceAccountId": service_account, "ExternalId": self.external_id.read_text()}
+        parameters = dict(trust)
+        # The release before this one has no such parameter: its users always have this route.
+        if "ImportRoute:" in self.user_template.read_text():
+            parameters["ImportRoute"] = "yes"
+        self.deploy_role(USER_STACK, self.user_template, parameters)
+        self.deploy_role(EC2_ROLE_STACK, self.ec2_role_template, trust)
+
+    def deploy_role(self, stack, template, parameters):
+        self.deploy(stack, template, USER_ACCOUNT, USER_REGION, parameters, "--capabilities", "CAPABILITY_NAMED_IAM")
 
     def deploy(self, stack, template, key, region, parameters, *options):
         overrides = [f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items()]
@@ -144,6 +148,9 @@ class Deployment:
 
     def user_outputs(self):
         return self.outputs(USER_STACK, USER_ACCOUNT, USER_REGION)
+
+    def ec2_role_outputs(self):
+        return self.outputs(EC2_ROLE_STACK, USER_ACCOUNT, USER_REGION)
 
     def outputs(self, stack, key, region):
         (found,) = self.client("cloudformation", key, region).describe_stacks(StackName=stack)["Stacks"]

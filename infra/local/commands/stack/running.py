@@ -107,6 +107,7 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
     values = {
         "CLOUDUPLOAD_URL": url,
         "USER_ROLE_ARN": user["RoleArn"],
+        "USER_EC2_ROLE_ARN": deployment.ec2_role_outputs()["RoleArn"],
         "USER_EXTERNAL_ID": deployment.external_id.read_text(),
         "USER_REGION": USER_REGION,
         "USER_ACCOUNT": USER_ACCOUNT,

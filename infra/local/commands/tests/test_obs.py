@@ -51,6 +51,29 @@ class ObsTest(unittest.TestCase):
         with self.get(path) as answer:
             self.assertEqual(answer.read().decode().count("<binary "), 1)
 
+    def test_a_fault_for_a_byte_waits_for_the_get_that_begins_there(self):
+        faults = '[{"from": 16, "status": 503}, {"etag": "\\"other\\""}]'
+        (self.package / "leap.raw.xz.faults.json").write_text(faults)
+        path = "/public/build/Cloud:Images/images/x86_64/leap/leap.raw.xz"
+        with self.get(path, Range="bytes=0-15") as answer:
+            self.assertEqual((answer.status, answer.headers["ETag"]), (206, '"other"'))
+        with self.get(path, Range="bytes=32-47") as answer:
+            self.assertEqual((answer.status, answer.read()), (206, BYTES[32:48]))
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.get(path, Range="bytes=16-31")
+        self.assertEqual(refused.exception.code, 503)
+        refused.exception.close()
+        with self.get(path, Range="bytes=16-31") as answer:
+            self.assertEqual(answer.read(), BYTES[16:32])
+
+    def test_the_checksum_beside_a_build_result_is_one_too(self):
+        (self.package / "leap.raw.xz.sha256").write_text("0" * 64 + "  leap.raw.xz\n")
+        path = "/build/Cloud:Images/images/x86_64/leap"
+        with self.get(f"{path}/leap.raw.xz.sha256") as answer:
+            self.assertEqual(answer.read()[64:], b"  leap.raw.xz\n")
+        with self.get(path) as answer:
+            self.assertEqual(answer.read().decode().count("<binary "), 2)
+
     def test_names_that_obs_refuses_are_refused_in_its_words(self):
         with self.assertRaises(urllib.error.HTTPError) as refused:
             self.get("/build/Cloud::Images/images/x86_64/leap")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import http.client
 import io
 import json
+import mmap
 import os
 import signal
 import socket
@@ -284,6 +287,87 @@ class ImportCase(Case):
 
     def bytes_of(self, snapshot: str) -> Path:
         return emulator.data / "data/snapshots" / USER / REGION / f"{snapshot}.raw"
+
+
+BLOCK = 512 << 10
+
+
+def checksum(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def block_arguments(snapshot: str, index: int, data: bytes, **changes: Any) -> dict[str, Any]:
+    sums = {"Checksum": checksum(data), "ChecksumAlgorithm": "SHA256"}
+    return {
+        "SnapshotId": snapshot,
+        "BlockIndex": index,
+        "BlockData": data,
+        "DataLength": len(data),
+        **sums,
+        **changes,
+    }
+
+
+class EbsCase(Case):
+    """With what writes a snapshot by EBS direct, in an account of the test's own, so that its quotas are too."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.account = str(100_000_000_000 + time.monotonic_ns() % 10**11)
+        self.ebs, self.ec2 = emulator.client("ebs", self.account), emulator.client("ec2", self.account)
+
+    def start(self, **arguments: Any) -> str:
+        return self.ebs.start_snapshot(**{"VolumeSize": 1, **arguments})["SnapshotId"]
+
+    def put(self, snapshot: str, index: int, data: bytes) -> None:
+        self.ebs.put_snapshot_block(**block_arguments(snapshot, index, data))
+
+    def state(self, snapshot: str, account: str | None = None) -> dict[str, Any]:
+        ec2 = emulator.client("ec2", account or self.account)
+        return ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
+
+    def until_final(self, snapshot: str, account: str | None = None) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if (found := self.state(snapshot, account))["State"] != "pending":
+                return found
+            time.sleep(0.05)
+        self.fail(f"{snapshot} stays pending")
+
+    def written(self, written: dict[int, bytes], **arguments: Any) -> str:
+        """A completed snapshot with these blocks."""
+        snapshot = self.start(**arguments)
+        for index, data in written.items():
+            self.put(snapshot, index, data)
+        self.ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=len(written))
+        self.assertEqual(self.until_final(snapshot)["State"], "completed")
+        return snapshot
+
+    def listed(self, snapshot: str) -> dict[int, str]:
+        """The block tokens by index."""
+        found = self.ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
+        return {block["BlockIndex"]: block["BlockToken"] for block in found}
+
+    def disk(self, snapshot: str, account: str | None = None) -> mmap.mmap:
+        """What ami-to-file makes of an AMI of a snapshot."""
+        account = account or self.account
+        arguments = image_arguments(f"disk-{time.monotonic_ns()}", snapshot)
+        image = emulator.client("ec2", account).register_image(**arguments)["ImageId"]
+        target = emulator.data / f"{image}.raw"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{emulator.port}",
+            "USER_ACCOUNT": account,
+            "USER_REGION": REGION,
+            "EMULATOR_DATA": str(emulator.data / "data"),
+        }
+        command = [sys.executable, str(LAUNCHER / "ami_to_file.py"), image, str(target)]
+        subprocess.run(command, env=environment, check=True)
+        with target.open("rb") as file:
+            disk = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        target.unlink()
+        self.addCleanup(disk.close)
+        return disk
 
 
 def image_arguments(name: str, snapshot: str, **changes: Any) -> dict[str, Any]:

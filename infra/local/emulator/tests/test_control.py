@@ -10,6 +10,17 @@ NOTHING = {
     "new_roles_unknown_seconds": 0,
     "sts_inactive_regions": [],
     "disabled_regions": [],
+    "new_snapshots_unlisted_seconds": 0,
+    "snapshot_pending_seconds": 0.3,
+    "snapshot_copy_seconds": 1,
+    "snapshot_copies": 20,
+    "snapshot_timeout_minute_seconds": 60,
+    "pending_snapshots": 100,
+    "start_snapshot_per_second": 10,
+    "complete_snapshot_per_second": 10,
+    "put_snapshot_block_per_second": 1000,
+    "get_snapshot_block_per_second": 1000,
+    "list_snapshot_blocks_per_second": 50,
 }
 
 

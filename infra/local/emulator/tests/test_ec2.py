@@ -111,6 +111,23 @@ class Images(ImportCase):
             ("InvalidParameterCombination", "arm64", {"Architecture": "arm64", "BootMode": "legacy-bios"}),
             ("InvalidParameterCombination", "arm64", {"Architecture": "arm64", "VirtualizationType": "paravirtual"}),
             ("InvalidParameterCombination", "TpmSupport", {"TpmSupport": "v2.0"}),
+            ("InvalidParameterCombination", "TpmSupport", {"TpmSupport": "v2.0", "BootMode": "uefi-preferred"}),
+            ("InvalidParameterValue", "Valid values: v2.0", {"TpmSupport": "v1.2", "BootMode": "uefi"}),
+            (
+                "InvalidParameterValue",
+                "Volume of 65537GiB is too large for volume type gp3; maximum is 65536GiB",
+                {"BlockDeviceMappings": self.ebs(SnapshotId=snapshot, VolumeType="gp3", VolumeSize=65_537)},
+            ),
+            (
+                "InvalidParameterValue",
+                "Volume of 1GiB is too small for volume type st1",
+                {"BlockDeviceMappings": self.ebs(SnapshotId=snapshot, VolumeType="st1")},
+            ),
+            (
+                "UnsupportedOperation",
+                "KmsKeyId",
+                {"BlockDeviceMappings": self.ebs(SnapshotId=snapshot, KmsKeyId="alias/images")},
+            ),
             (
                 "InvalidSnapshot.NotFound",
                 "does not exist",
@@ -151,6 +168,10 @@ class Images(ImportCase):
         text = f"Volume of size 1GB is smaller than snapshot '{snapshot}', expect size >= 2GB"
         arguments = image_arguments("small", snapshot, BlockDeviceMappings=small)
         self.refused("InvalidBlockDeviceMapping", self.ec2.register_image, text, **arguments)
+        large = self.ebs(SnapshotId=snapshot, VolumeSize=3)
+        image = self.ec2.register_image(**image_arguments("large", snapshot, BlockDeviceMappings=large))["ImageId"]
+        (mapping,) = self.ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"]
+        self.assertEqual(mapping["Ebs"]["VolumeSize"], 3)
         self.assertLess(self.bytes_of(snapshot).stat().st_blocks * 512, MIB)
 
     def refused_as_pending(self, task: str) -> str | None:

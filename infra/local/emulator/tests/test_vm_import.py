@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from harness import (
     MIB,
     PATIENCE,
+    REGION,
     STRANGER,
     TRIES,
     TRUST,
@@ -269,8 +270,19 @@ class WhoMayImport(ImportCase):
         specification = [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]
         arguments = self.arguments(key, TagSpecifications=specification)
         self.refused("InvalidParameterValue", self.ec2.import_snapshot, "not a valid taggable resource", **arguments)
-        for more in ({"Encrypted": True}, {"KmsKeyId": "alias/aws/ebs"}):
-            self.refused("UnsupportedOperation", self.ec2.import_snapshot, **self.arguments(key, **more))
+        elsewhere = f"arn:aws:kms:eu-west-1:{USER}:key/12345678-1234-1234-1234-123456789012"
+        for code, more in (
+            ("InvalidParameterDependency", {"KmsKeyId": "alias/aws/ebs"}),
+            ("InvalidParameterValue", {"Encrypted": True, "KmsKeyId": elsewhere}),
+        ):
+            self.refused(code, self.ec2.import_snapshot, **self.arguments(key, **more))
+
+    def test_encryption(self) -> None:
+        detail = self.finish(self.start(self.put(bytes(512)), Encrypted=True, KmsKeyId="alias/aws/ebs"))
+        (snapshot,) = self.ec2.describe_snapshots(SnapshotIds=[detail["SnapshotId"]])["Snapshots"]
+        self.assertTrue(detail["Encrypted"])
+        self.assertEqual((snapshot["Encrypted"], snapshot["KmsKeyId"]), (True, detail["KmsKeyId"]))
+        self.assertRegex(detail["KmsKeyId"], f"^arn:aws:kms:{REGION}:{USER}:key/")
 
     def test_the_caller(self) -> None:
         key, everything = self.put(bytes(512)), ["ec2:*", "s3:*", "iam:PassRole"]

@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use super::Report;
-use crate::matrix::{
-    case::{CallFault, Case, Injection},
-    outcome::Outcome,
-    scenario::Scenario,
+use crate::{
+    Route,
+    matrix::{
+        case::{CallFault, Case, Injection},
+        outcome::Outcome,
+        scenario::Scenario,
+    },
 };
 
 pub struct Table {
@@ -28,8 +31,8 @@ under way, seconds from the kill to the end of its execution.",
     Table {
         title: "A job that is killed, and `finish` removes what there is",
         about: "\
-The job is killed as it transfers, as its import has just begun, or as its AMI is registered and not yet in the record;
-then a call of `finish` is broken. In the last column the job is killed a second time at that moment.",
+The job is killed as it transfers, as its target has just been sealed (by `copy`: as the copy is made and not yet in the
+record), or as its AMI is registered and not yet in the record; then a call of `finish` is broken. In the last column the job is killed a second time at that moment.",
         has: |scenario| scenario.kill_point().is_some(),
         columns: &CallFault::ALL,
     },
@@ -71,7 +74,7 @@ impl Report {
                 continue;
             }
             let when = match scenario {
-                Scenario::Upload | Scenario::Sweep => String::new(),
+                Scenario::Upload(Route::Direct) | Scenario::Sweep => String::new(),
                 scenario => format!(", {scenario}"),
             };
             let _ = write!(text, "| `{}`{when} | `{}` |", target.function, target.call);

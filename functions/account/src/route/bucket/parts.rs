@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use image::slice::Slice;
+use image::{plan::USUAL_SLICES, slice::Slice};
 use serde::{Deserialize, Serialize};
 
 use crate::{messages::RouteSlice, route::SliceTarget};
@@ -21,11 +21,6 @@ const MIN_PART: u64 = 5 * MIB;
 const USUAL_PART: u64 = 8 * MIB;
 /// Parts grow to this size for a large disk, and no further, so that memory still has a bound.
 const LARGEST_PART: u64 = 32 * MIB;
-/// Part numbers in reserve: each slice may need one more than its share.
-const RESERVE: u64 = image::plan::MAX_SLICES;
-
-/// The largest disk that fits into an object with parts of [`LARGEST_PART`].
-const MAX_DISK: u64 = (MAX_PARTS as u64 - RESERVE) * LARGEST_PART;
 /// The largest disk whose length is not known before it is decoded.
 pub(super) const MAX_UNMEASURED: u64 = MAX_PARTS as u64 * USUAL_PART;
 
@@ -41,17 +36,18 @@ pub struct Parts {
 /// A disk that has too many bytes for an object in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk has {bytes} bytes, more than the {MAX_DISK} that can be transferred; make it smaller"
+    "the disk has {bytes} bytes, more than the {most} that can be transferred; make it smaller"
 )]
 pub struct TooLarge {
     bytes: u64,
+    most: u64,
 }
 
 /// Gives every slice its parts: as equal as can be, so that the last one of a slice is never a small remainder.
 pub(super) fn number(slices: Vec<Slice>) -> Result<Vec<RouteSlice>, TooLarge> {
     let ends = slices.iter().filter_map(|slice| slice.image.as_ref());
     let bytes = ends.map(|image| image.end).max().unwrap_or_default();
-    let usual = usual_size(bytes)?;
+    let usual = usual_size(bytes, slices.len() as u64)?;
     let mut next_part = 1;
     let numbered = slices.into_iter().map(|slice| {
         let first_part = next_part;
@@ -75,13 +71,25 @@ pub(super) fn number(slices: Vec<Slice>) -> Result<Vec<RouteSlice>, TooLarge> {
     Ok(numbered.collect())
 }
 
-/// The size to aim at for the parts of a disk of `bytes`.
-fn usual_size(bytes: u64) -> Result<u64, TooLarge> {
-    if bytes > MAX_DISK {
-        return Err(TooLarge { bytes });
+/// The size to aim at for the parts of a disk of `bytes` in so many slices.
+fn usual_size(bytes: u64, slices: u64) -> Result<u64, TooLarge> {
+    let slices = slices.max(USUAL_SLICES);
+    let most = largest_disk(slices);
+    if bytes > most {
+        return Err(TooLarge { bytes, most });
     }
-    let smallest = bytes.div_ceil(u64::from(MAX_PARTS) - RESERVE);
+    let smallest = bytes.div_ceil(shared_parts(slices));
     Ok(smallest.next_multiple_of(MIB).max(USUAL_PART))
+}
+
+/// Part numbers to share out: each slice may need one more than its share.
+const fn shared_parts(slices: u64) -> u64 {
+    MAX_PARTS as u64 - slices
+}
+
+/// The largest disk in so many slices that fits into an object with parts of [`LARGEST_PART`].
+const fn largest_disk(slices: u64) -> u64 {
+    shared_parts(slices) * LARGEST_PART
 }
 
 fn part_size(bytes: u64) -> NonZeroU32 {
@@ -101,6 +109,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The largest disk in slices of the usual number.
+    const MAX_DISK: u64 = largest_disk(USUAL_SLICES);
 
     fn slices(lengths: &[u64]) -> Vec<Slice> {
         let mut start = 0;
@@ -130,7 +141,7 @@ mod tests {
     }
 
     /// What S3 demands of every upload.
-    fn check(numbered: &[RouteSlice]) {
+    fn check_parts(numbered: &[RouteSlice]) {
         let mut next_part = 1;
         for (i, slice) in numbered.iter().enumerate() {
             let (parts, slice) = (parts_of(slice), &slice.slice);
@@ -150,6 +161,11 @@ mod tests {
             next_part += count as u16;
         }
         assert!(next_part - 1 <= MAX_PARTS);
+    }
+
+    /// The same of the usual number of slices, and what their message demands.
+    fn check(numbered: &[RouteSlice]) {
+        check_parts(numbered);
         let json = serde_json::to_string(numbered).unwrap();
         assert!(json.len() < 16 << 10, "{}", json.len());
         assert_eq!(
@@ -186,7 +202,25 @@ mod tests {
         assert!((8 * MIB + 1..=9 * MIB).contains(&size(80 << 30)));
         assert!((31 * MIB..=LARGEST_PART).contains(&size(MAX_DISK)));
         let bytes = MAX_DISK + 512;
-        assert_eq!(number(slices(&[bytes])), Err(TooLarge { bytes }));
+        assert_eq!(
+            number(slices(&[bytes])),
+            Err(TooLarge {
+                bytes,
+                most: MAX_DISK
+            })
+        );
+    }
+
+    #[test]
+    fn the_most_slices_of_a_plan_leave_parts_for_each() {
+        let slices = |len: u64| slices(&vec![len; plan::MAX_SLICES as usize]);
+        let most = largest_disk(plan::MAX_SLICES);
+        check_parts(&number(slices(most / plan::MAX_SLICES)).unwrap());
+        let bytes = (most / plan::MAX_SLICES + 1) * plan::MAX_SLICES;
+        assert_eq!(
+            number(slices(bytes / plan::MAX_SLICES)),
+            Err(TooLarge { bytes, most })
+        );
     }
 
     #[test]

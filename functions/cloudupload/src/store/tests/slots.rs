@@ -24,6 +24,7 @@ fn waiter() -> Waiter {
         user: "tom".parse().unwrap(),
         execution: "arn:x".to_owned(),
         since: Timestamp::from_secs(1795445844),
+        places: vec!["123456789012/eu-west-1".parse().unwrap()],
     }
 }
 
@@ -137,6 +138,10 @@ async fn a_grant_counts_the_turn_and_moves_the_job_from_the_queue_to_the_slots()
             "attribute_exists(job)"
         );
         assert_eq!(parts[2]["Put"]["Item"]["kind"]["S"], "held");
+        assert_eq!(
+            parts[2]["Put"]["Item"]["places"],
+            json!({"L": [{"S": "123456789012/eu-west-1"}]})
+        );
         assert_eq!(
             parts[2]["Put"]["ConditionExpression"],
             "attribute_not_exists(job)"
