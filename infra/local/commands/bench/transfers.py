@@ -78,7 +78,7 @@ class Stage:
             "AWS_ENDPOINT_URL_STS": f"http://{self.account.server.address}",
             "AWS_ENDPOINT_URL_EC2": f"http://{self.account.server.address}",
             "DEPLOYMENT": "bench",
-            "SERVICE_REGION": env["AWS_REGION"],
+            "WRITERS_TABLE": writers_table(env),
         }
 
     @contextlib.contextmanager
@@ -182,6 +182,12 @@ class Stage:
         finally:
             process.kill()
             process.wait()
+
+
+def writers_table(env):
+    """The table in which writers share EBS's quota, by its logical ID in the template."""
+    tables = aws.dynamodb(env, "ListTables")["TableNames"]
+    return next(table for table in tables if "WritersTable" in table)
 
 
 @contextlib.contextmanager
