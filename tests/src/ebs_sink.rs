@@ -1,11 +1,11 @@
-//! The part of the EBS direct APIs that a writer sees, as cheap as it can be: it keeps no data, only the checksum of each
-//! block. Not for tests of behaviour, for which the emulator is as strict as AWS; this is what writers are measured with.
+//! The part of the EBS direct APIs that a writer sees, as cheap as it can be: it keeps no data, only the checksum of
+//! each block. Writers are measured with it. It is not for tests of behaviour: the emulator is as strict as AWS.
 //!
 //! | request | what |
 //! |---|---|
 //! | `POST /snapshots` | StartSnapshot: unencrypted, pending |
 //! | `PUT /snapshots/snap-1/blocks/7` | PutSnapshotBlock: the block's SHA-256 must be the one in its header |
-//! | `POST /snapshots/completion/snap-1` | CompleteSnapshot: the number of blocks must be right, and the checksum if there is one |
+//! | `POST /snapshots/completion/snap-1` | CompleteSnapshot: the number of blocks must be right, and so must a checksum |
 //! | `GET /_sink/snapshots/snap-1` | a [`Written`]: what was written into the snapshot |
 //!
 //! Source: EBS direct API reference. Nothing is authenticated.

@@ -1,4 +1,4 @@
-"""A staged disk becomes blocks of EBS: how fast, next to xz and coldsnap; how much memory; how well slices share the work."""
+"""Blocks of EBS from a staged disk: how fast, next to xz and coldsnap; in how much memory; how well slices share."""
 
 import os
 import statistics

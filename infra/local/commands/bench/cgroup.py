@@ -1,6 +1,7 @@
 """Control groups, which hold each process in them to a part of a processor.
 
-Kernel documentation: "CPU Bandwidth Control" (v1), "Control Group v2". Either takes root, or a group that was delegated.
+Kernel documentation: "CPU Bandwidth Control" (v1), "Control Group v2". Either takes
+root, or a group that was delegated.
 """
 
 import contextlib

@@ -45,6 +45,6 @@ def idle():
         + LOG_BYTES * prices.LOG_BYTE
     )
     return (
-        f"${alarms * prices.ALARM_MONTH:.2f} for {alarms} alarms (the first ten of an account are free), ${sweeper:.2f} for "
-        f"the sweeper, which runs every minute"
+        f"${alarms * prices.ALARM_MONTH:.2f} for {alarms} alarms (the first ten of an account are free), "
+        f"${sweeper:.2f} for the sweeper, which runs every minute"
     )

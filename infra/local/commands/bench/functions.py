@@ -16,7 +16,7 @@ PASSED_ON = (
 
 
 def build(*names):
-    """Builds functions with `--release`, as `make package` does: with the features that the whole workspace asks for."""
+    """Builds functions with `--release`, as `make package` does: with the features of the whole workspace."""
     env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
     output("cargo", "build", "--locked", "--release", *(word for name in names for word in ("--bin", name)), env=env)
 

@@ -1,7 +1,8 @@
 """List prices of us-east-1 in dollars, and what a call costs by them.
 
-Looked up on 2026-11-27: EBS user guide, "Pricing for EBS direct APIs"; aws.amazon.com/lambda/pricing, /s3/pricing,
-/step-functions/pricing, /dynamodb/pricing, /cloudwatch/pricing, /ebs/pricing.
+Sources: EBS user guide, "Pricing for EBS direct APIs"; aws.amazon.com/lambda/pricing, /step-functions/pricing and
+/dynamodb/pricing. The prices of S3, CloudWatch, API Gateway and of stored snapshots are those that have held for
+years, and were not looked up again.
 """
 
 LOOKED_UP = "2026-11-27"
@@ -31,7 +32,7 @@ CALLS = {
     **dict.fromkeys(("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"), 4 * WRITE_UNIT),
     "dynamodb:TransactWriteItems": 10 * WRITE_UNIT,
 }
-"""Of one call. Calls that are not here cost nothing: those of EC2, STS, Step Functions and CloudWatch Logs, and S3's DELETE."""
+"""Of one call. Those that are not here cost nothing: all of EC2, STS, Step Functions, CloudWatch Logs; S3's DELETE."""
 
 LAMBDA_CALL, LAMBDA_GB_SECOND = 0.20 / MILLION, 0.0000133334
 """Of arm64, which the template takes."""

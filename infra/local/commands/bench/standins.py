@@ -91,7 +91,7 @@ class Lambda:
                 "Content-Type": "application/json",
                 "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self.seconds) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{self.function}",
+                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:us-east-1:{0:012}:function:{self.function}",
                 "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
             }
             self.handed_over = time.perf_counter()

@@ -124,7 +124,7 @@ class Stage:
         return aws.job_record(self.env, job)["work"]["M"]["block_snapshot"]["S"]
 
     def transfer(self, file, side_by_side=SIDE_BY_SIDE, part=None):
-        """Brings a file to blocks, with so many slices at a time, each process held to a part of a processor if one is given."""
+        """Brings a file to blocks, so many slices at a time. Each process may use that `part` of a processor."""
         read_into_page_cache(file)
         with self.job(file) as job, contextlib.ExitStack() as stack:
             slices = self.prepare(job)

@@ -1,7 +1,7 @@
 """xz files made of the blocks of another one, which takes seconds where compression takes many minutes.
 
-The .xz file format 1.2.1: a stream is a header (2.1.1), blocks (3), an index of their sizes (4) and a footer (2.1.2). Blocks
-know nothing of each other.
+The .xz file format 1.2.1: a stream is a header (2.1.1), blocks (3), an index of their sizes (4) and a footer (2.1.2).
+Blocks know nothing of each other.
 """
 
 import struct

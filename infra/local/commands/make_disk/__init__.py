@@ -12,6 +12,6 @@ headers, 24 MiB of disk in each) but for the preset: without --preset, it is the
 1 GiB is ready soon.
 --raw keeps the disk as it was before compression; that file is sparse.
 
-A disk that is there already is kept as long as the size, the content, the seed, the preset and this package are the same.
+A disk that is there already is kept as long as size, content, seed, preset and this package are the same.
 Needs mkfs.ext4 and fsck.ext4 (e2fsprogs) and xz; neither root, mounts nor loop devices.
 """

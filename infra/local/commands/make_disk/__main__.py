@@ -25,7 +25,7 @@ def arguments():
     parser.add_argument("--size-mib", type=int, default=1280, help="of the disk, at least 12 (default: %(default)s)")
     parser.add_argument("--content-mib", type=int, help="real files (default: as many as fit)")
     parser.add_argument("--seed", default="1", help="another seed, another choice of files (default: %(default)s)")
-    parser.add_argument("--preset", type=int, default=0, choices=range(10), help="of xz; xz itself takes 6 (default: 0)")
+    parser.add_argument("--preset", type=int, default=0, choices=range(10), help="of xz, whose own is 6 (default: 0)")
     parser.add_argument("--raw", metavar="FILE.raw", type=Path, help="keep the disk before compression here")
     options = parser.parse_args()
     if options.size_mib < 12:
