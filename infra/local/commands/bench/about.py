@@ -60,7 +60,7 @@ outside. Then, without control groups, a disk of 8 GiB whose second half is zero
 blocks`.""",
     f"From the call to the AMI, {LARGE} GiB": f"""\
 A disk of {LARGE} GiB of which 2 GiB are real files, on the local stack, from sending the request to the API to the end
-of `Register`; `copy` under a role that may only `ec2:*`. The functions are those of target/quick, and all their calls go
+of `Register`; `copy` under a role that may only `ec2:*`. The functions are those of target/quick. All their calls go
 through the proxy that counts them: `infra/local/bench --only jobs`. The emulator's EBS, S3 and EC2 are one Python
 process, which takes most of the time. AWS would add what the emulator does not have:
 
@@ -72,17 +72,17 @@ process, which takes most of the time. AWS would add what the emulator does not 
     "What a job costs on AWS": f"""\
 The calls of the functions for a job, each attempt counted, and what they and the rest cost by AWS's list prices of
 us-east-1, in both accounts together and without the AMI's own storage. The prices and their sources are in
-[prices.py](../infra/local/commands/bench/prices.py), looked up on {prices.LOOKED_UP}. A fifth of each disk is real
-files. {SMALL} and {LARGE} GiB are counted in a run of the jobs above; {COMPUTED} GiB are computed, each number on the straight line
-through the other two. `staged` is the compressed file, which goes into the staging bucket and out of it once. `written`
-are the blocks, or the disk in the user's bucket. Staged files, disks in buckets and shared snapshots count for
-{KEPT_HOURS} hour, and are there for minutes. Lambda's seconds are those of this machine, where slices share the processors; on
-AWS each has its own. `other` is DynamoDB, Step Functions, API Gateway, and logs: the job's, and {LOG_BYTES >> 10} KiB of the
-functions' for each invocation.
+[prices.py](../infra/local/commands/bench/prices.py), of {prices.LOOKED_UP}. A fifth of each disk is real files.
+{SMALL} and {LARGE} GiB are counted in a run of the jobs above; {COMPUTED} GiB are computed, each number on the straight
+line through the other two. `staged` is the compressed file, which goes into the staging bucket and out of it once.
+`written` are the blocks, or the disk in the user's bucket. Staged files, disks in buckets and shared snapshots count
+for {KEPT_HOURS} hour, and are there for minutes. Lambda's seconds are those of this machine, where slices share the
+processors; on AWS each has its own. `other` is DynamoDB, Step Functions, API Gateway, and logs: the job's, and
+{LOG_BYTES >> 10} KiB of the functions' for each invocation.
 
 Not in it: transfer to another region, at 0.02 USD for a GB of what is written, and the polls of an import or a copy
 that takes many minutes: about 220 state transitions in 20 minutes, half a cent.
 
-Without jobs, a month costs {idle()}, and
-what is stored: logs and job records.""",
+Without jobs, a month costs
+{idle()}, and what is stored: logs and job records.""",
 }
