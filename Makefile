@@ -9,9 +9,12 @@ export no_proxy := $(NO_PROXY)
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
+# For fuzz: seconds for each fuzzer, and names of some.
+SECONDS := 60
+TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test lint build package bench faults upgrade clean
+.PHONY: help needs demo up down test lint build package bench faults fuzz upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -53,6 +56,9 @@ bench: build ## how fast and how large the functions are; OPTIONS=--write writes
 
 faults: build ## break every call to AWS in every way, and see what comes of it; OPTIONS=--write writes docs/faults.md
 	@infra/local/faults $(OPTIONS)
+
+fuzz: needs ## give invented input to every parser, a minute each: SECONDS=60 TARGETS='xz_index decode'
+	@infra/local/fuzz --seconds $(SECONDS) $(TARGETS)
 
 upgrade: build ## deploy this version over running jobs of another: FROM=<git revision>
 	@infra/local/upgrade --from $(FROM) $(OPTIONS)

@@ -115,7 +115,7 @@ impl Pace {
     }
 
     /// Gives the share back. A failure is logged and no more: the lease ends by itself.
-    pub async fn leave(self) {
+    pub async fn leave(&self) {
         match timeout(LEAVE_TIMEOUT, self.give_back()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

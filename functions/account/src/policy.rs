@@ -99,6 +99,18 @@ impl Scope<'_> {
         })
     }
 
+    /// What EBS asks of the caller for a snapshot that is encrypted with a key of the account, on which the role and the
+    /// key's own policy have the last word (EBS user guide, "IAM permissions for EBS direct APIs" and "Requirements for
+    /// Amazon EBS encryption").
+    pub(crate) fn keys(&self) -> Value {
+        let (partition, region) = (self.target.role.partition(), self.target.region);
+        json!({
+            "Effect": "Allow",
+            "Action": ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+            "Resource": format!("arn:{partition}:kms:{region}:*:key/*")
+        })
+    }
+
     /// Giving the job's tag, and no other job's.
     pub(crate) fn create_tags(&self) -> Value {
         self.on_tag("aws:RequestTag", &["ec2:CreateTags"])
@@ -193,8 +205,8 @@ mod tests {
     fn blocks_are_written_into_one_snapshot() {
         let snapshot = "arn:aws-us-gov:ec2:us-gov-west-1::snapshot/snap-0123456789abcdef0";
         assert_eq!(
-            policy(Route::Direct, Purpose::Write)["Statement"],
-            json!([{ "Effect": "Allow", "Action": ["ebs:PutSnapshotBlock"], "Resource": snapshot }])
+            policy(Route::Direct, Purpose::Write)["Statement"][0],
+            json!({ "Effect": "Allow", "Action": ["ebs:PutSnapshotBlock"], "Resource": snapshot })
         );
     }
 

@@ -15,7 +15,10 @@ mod tests;
 
 use std::str::FromStr;
 
-use cloudupload::{aws::Failure, target::Region};
+use cloudupload::{
+    aws::Failure,
+    target::{Region, Route},
+};
 
 pub use self::choice::{Choice, Refusal};
 pub(crate) use self::permissions::permissions;
@@ -78,8 +81,11 @@ impl Session<'_> {
     pub async fn preflight(&self, copy: CopyRoute) -> Result<Choice, PreflightError> {
         let mut denied = Vec::from_iter(self.try_name().await?);
         let probes = Probes { session: self };
-        let (required, findings) = tokio::try_join!(probes.required(), probes.routes(copy))?;
+        let (required, mut findings) = tokio::try_join!(probes.required(), probes.routes(copy))?;
         denied.extend(required);
+        if let Err(unfit) = self.job.request.ec2.check_route(Route::Direct) {
+            findings.direct = Finding::Unfit(unfit.to_string());
+        }
         for finding in findings.all() {
             if let Finding::Denied(failures) = finding {
                 for failure in failures {

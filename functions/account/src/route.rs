@@ -9,7 +9,7 @@ mod bucket;
 mod copy;
 mod direct;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use cloudupload::{
     aws::RetryCount,
@@ -17,7 +17,7 @@ use cloudupload::{
     journal::JobLog,
     messages::TransferOutput,
     store::Jobs,
-    target::Route,
+    target::{AccountId, AccountRegion, Route},
 };
 use image::slice::{Slice, SliceReader};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,7 @@ pub use self::{
 use crate::{
     Session,
     messages::RouteSlice,
+    pace::Pace,
     policy::{Purpose, Scope},
     removal::Removal,
 };
@@ -71,6 +72,18 @@ pub enum RouteError {
     Copy(#[from] CopyError),
 }
 
+impl RouteError {
+    /// Whether AWS refuses to let the role start a snapshot.
+    pub fn is_refused_start(&self) -> bool {
+        match self {
+            RouteError::Blocks(BlocksError::Aws(failure)) => {
+                failure.call == blocks::START && failure.has_code("AccessDeniedException")
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why a slice was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -85,6 +98,18 @@ pub enum WriteError {
 /// The route that a job takes. A job of the first release has none in its record, and takes `import`.
 pub fn of(job: &Job) -> Route {
     job.artifacts.route.unwrap_or(Route::Import)
+}
+
+/// The account and region that the job's blocks are put into: the user's, or by `copy` the service's `own`.
+pub fn place_of_blocks(job: &Job, own: &AccountId) -> AccountRegion {
+    let target = &job.request.ec2;
+    AccountRegion {
+        account: match of(job) {
+            Route::Copy => own.clone(),
+            Route::Direct | Route::Import => target.role.account().clone(),
+        },
+        region: target.region,
+    }
 }
 
 /// What the routes of a job may have begun to make, and where.
@@ -133,38 +158,40 @@ impl<'a> JobRoute<'a> {
         }
     }
 
-    /// Makes the target for an image of at most so many bytes, and gives every slice its place in it. What was `found` out
+    /// Makes the target for a disk of so many bytes, and gives every slice its place in it. What was `found` out
     /// about the disk is recorded together with the target.
     pub async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, RouteError> {
         Ok(match self {
-            JobRoute::Direct(route) => route.open(slices, image_len, found).await?,
+            JobRoute::Direct(route) => route.open(slices, volume_bytes, found).await?,
             JobRoute::Import(route) => route.open(slices, found).await?,
-            JobRoute::Copy(route) => route.open(slices, image_len, found).await?,
+            JobRoute::Copy(route) => route.open(slices, volume_bytes, found).await?,
         })
     }
 
-    /// Writes a slice, with the reader of the next one where its target names that. Calls count their `retries`.
+    /// Writes a slice, with the reader of the next one where its target names that. Blocks keep a `pace`. Calls count
+    /// their `retries`.
     pub async fn write<'s>(
         &self,
         to: &RouteSlice,
         slice: &mut SliceReader<'s>,
         next: Option<SliceReader<'s>>,
+        pace: Option<Arc<Pace>>,
         retries: &RetryCount,
     ) -> Result<TransferOutput, WriteError> {
         let start = to.slice.image.as_ref().map_or(0, |image| image.start);
-        Ok(match (self, &to.target) {
-            (JobRoute::Direct(route), SliceTarget::Blocks(_)) => {
-                route.write(start, slice, next, retries).await?
+        Ok(match (self, &to.target, pace) {
+            (JobRoute::Direct(route), SliceTarget::Blocks(_), Some(pace)) => {
+                route.write(start, slice, next, pace, retries).await?
             }
-            (JobRoute::Copy(route), SliceTarget::Blocks(_)) => {
-                route.write(start, slice, next, retries).await?
+            (JobRoute::Copy(route), SliceTarget::Blocks(_), Some(pace)) => {
+                route.write(start, slice, next, pace, retries).await?
             }
-            (JobRoute::Import(route), SliceTarget::Parts(parts)) => {
+            (JobRoute::Import(route), SliceTarget::Parts(parts), _) => {
                 route.writer(*parts, retries)?.write(slice).await?
             }
             _ => return Err(Unrecorded("route of these slices").into()),

@@ -1,35 +1,6 @@
-//! The HTTP API: OBS's `/cloudupload`, behind an API Gateway HTTP API.
-//!
-//! Two layers: `api` is what the API does, in types; `obs_protocol` is how OBS speaks: paths, parameters, XML, status
-//! codes. Between them it is known who calls (`caller`).
+use lambda_http::Error;
 
-mod api;
-mod caller;
-mod obs_protocol;
-#[cfg(test)]
-mod sample_event;
-#[cfg(test)]
-mod wire_tests;
-
-use std::sync::Arc;
-
-use lambda_http::{
-    Error, LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpRequest, lambda_runtime,
-    service_fn, tracing,
-};
-
-use api::Api;
-
-/// The events are taken as they come, not as `lambda_http::Request`: its conversion panics at a query string that cannot
-/// be part of a URI, and our callers are owed an error in XML.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let api = Arc::new(Api::from_env().await?);
-    lambda_runtime::run(service_fn(
-        async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-            Ok::<_, Error>(obs_protocol::answer(Arc::clone(&api), event.payload).await)
-        },
-    ))
-    .await
+    api::serve().await
 }

@@ -3,11 +3,11 @@
 mod answer;
 mod job_list;
 mod log_query;
-mod operation;
-mod parameters;
-mod problem;
-mod request;
-mod xml;
+pub mod operation;
+pub mod parameters;
+pub mod problem;
+pub mod request;
+pub mod xml;
 
 use std::{sync::Arc, time::Duration};
 

@@ -3,7 +3,7 @@
 
 mod checksum;
 mod download;
-mod read;
+pub mod read;
 #[cfg(test)]
 mod tests;
 

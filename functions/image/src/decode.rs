@@ -184,13 +184,17 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for Tagged<R> {
 }
 
 #[cfg(test)]
+mod cross_check;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::xz::{
         self, Check,
         tests::{any_blocks, bytes, encode, index},
     };
-    use async_compression::tokio::bufread::{GzipEncoder, XzEncoder, ZstdEncoder};
+    use async_compression::tokio::bufread::XzEncoder;
+    pub use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
     use proptest::prelude::*;
     use std::future::Future;
     use tokio::io::BufReader;
@@ -208,7 +212,7 @@ pub(crate) mod tests {
         Ok(image)
     }
 
-    fn whole(compression: Compression, staged: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    pub fn whole(compression: Compression, staged: &[u8]) -> Result<Vec<u8>, DecodeError> {
         block_on(all(Decoder::whole(compression, staged)))
     }
 
@@ -401,7 +405,7 @@ pub(crate) mod tests {
         assert_eq!(head, image[..1000]);
     }
 
-    fn run(
+    pub fn run(
         file: &[u8],
         staged: &std::ops::Range<u64>,
         run: &xz::Run,

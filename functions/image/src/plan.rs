@@ -528,16 +528,39 @@ mod tests {
             })
             .sum();
         assert!(MAX_SLICES * (2 + events) + EVENTS_ELSEWHERE <= EVENTS);
-        assert!(MAX_SLICES * MESSAGE_LEN <= 256 << 10);
-        assert!(MESSAGE_LEN >= 2 * SLICE_LEN + 40);
+        const { assert!(MAX_SLICES * MESSAGE_LEN <= 256 << 10) };
+        const { assert!(MESSAGE_LEN >= 2 * SLICE_LEN + 40) };
         assert!(MAX_SLICES.is_multiple_of(SIDE_BY_SIDE));
+    }
+
+    /// A property of a function in the template.
+    fn of_template(function: &str, property: &str) -> u64 {
+        let template = include_str!("../../../infra/template.yaml");
+        let (_, rest) = template.split_once(&format!("\n  {function}:\n")).unwrap();
+        let mut lines = rest.lines().map(str::trim);
+        let value = lines.find_map(|line| line.strip_prefix(property)?.strip_prefix(": "));
+        value.unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_functions_have_the_time_and_the_memory_that_a_plan_takes() {
+        // `transfer` keeps 30 s.
+        let time = u128::from(of_template("Transfer", "Timeout") - 30) * SECOND;
+        assert_eq!(LONGEST_TIME, time);
+        const { assert!(AIM_TIME < LONGEST_TIME) };
+        // While the largest index is read, it is in memory as it came, in one piece, and as it is kept.
+        let memory = 3 * xz::MAX_INDEX_LEN;
+        for function in ["Prepare", "Receive"] {
+            assert!(memory <= (of_template(function, "MemorySize") << 20) / 4);
+        }
     }
 
     #[test]
     fn more_work_than_the_usual_slices_have_time_for_makes_more_slices() {
         let slices = check_xz(&sparse(2 * TIB, 2 * TIB));
         assert_eq!(check_time(&slices, 2 * TIB), Ok(()));
-        assert!(slices.len() as u64 > USUAL_SLICES && slices.len() as u64 % SIDE_BY_SIDE == 0);
+        let count = slices.len() as u64;
+        assert!(count > USUAL_SLICES && count.is_multiple_of(SIDE_BY_SIDE));
         // A sparse one of that size has the usual number.
         assert_eq!(check_xz(&sparse(2 * TIB, 10 << 30)).len(), 32);
         let slices = check_plain(4 * TIB);

@@ -163,7 +163,7 @@ pub struct Index {
 
 /// The place between two blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Edge {
+pub struct Edge {
     /// Blocks before it.
     pub block: u64,
     /// In the staged object.
@@ -264,7 +264,7 @@ impl Index {
     }
 
     /// Where the first block starts, then where each block ends.
-    pub(crate) fn edges(&self) -> impl Iterator<Item = Edge> {
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
         let mut records = &self.records[..];
         successors(Some(self.first), move |edge| edge.after_block(&mut records))
     }
@@ -276,7 +276,7 @@ impl Index {
 
     /// The run of the blocks between these edges: its bytes in the staged object, its bytes in the image, and what else
     /// its decoder needs.
-    pub(crate) fn run_between(&self, from: Edge, to: Edge) -> (Range<u64>, Range<u64>, Run) {
+    pub fn run_between(&self, from: Edge, to: Edge) -> (Range<u64>, Range<u64>, Run) {
         let run = Run {
             check: self.check,
             blocks: to.block - from.block,
@@ -473,7 +473,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn any_check() -> impl Strategy<Value = Check> {
+    pub fn any_check() -> impl Strategy<Value = Check> {
         prop::sample::select(vec![Check::None, Check::Crc32, Check::Crc64, Check::Sha256])
     }
 

@@ -56,6 +56,7 @@ impl Preflight {
         let choice = session.preflight(self.copy).await?;
         let update = Artifacts {
             route: Some(choice.route),
+            second_route: choice.second,
             ..Artifacts::default()
         };
         let jobs = &invocation.environment.jobs;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use account::{Accounts, Purpose, messages::PrepareOutput};
+use account::{
+    Accounts, Purpose, Session,
+    messages::{PrepareOutput, RouteSlice},
+};
 use cloudupload::{
     environment::Environment,
     error::StepError,
@@ -15,7 +18,7 @@ use cloudupload::{
     store::Slots,
     target::BootMode,
 };
-use image::partition::Table;
+use image::{partition::Table, slice::Slice};
 use inspection::{Findings, inspect};
 
 pub struct Prepare {
@@ -78,13 +81,66 @@ impl Step for Prepare {
             transferred: Some(BTreeMap::new()),
             ..Artifacts::default()
         };
-        let jobs = &invocation.environment.jobs;
-        let route = session.route(jobs, invocation.environment.log(job.id));
-        let slices = route.open(slices, volume_bytes, found).await?;
+        let disk = Disk {
+            slices,
+            volume_bytes,
+            found,
+        };
+        let slices = self.open_route(invocation, &session, disk).await?;
         Ok(PrepareOutput {
             job: job.id,
             slices,
         })
+    }
+}
+
+/// What a route is opened for.
+#[derive(Clone)]
+struct Disk {
+    slices: Vec<Slice>,
+    volume_bytes: u64,
+    found: Artifacts,
+}
+
+impl Prepare {
+    /// Opens the job's route, or its second one where the first is refused. `preflight` has tried the permission, but with
+    /// a snapshot that does not exist, which AWS may look for first.
+    async fn open_route(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+        session: &Session<'_>,
+        disk: Disk,
+    ) -> Result<Vec<RouteSlice>, StepError> {
+        let (job, jobs) = (&invocation.job, &invocation.environment.jobs);
+        let log = || invocation.environment.log(job.id);
+        let Disk {
+            slices,
+            volume_bytes,
+            found,
+        } = disk.clone();
+        let route = session.route(jobs, log());
+        let refused = match route.open(slices, volume_bytes, found).await {
+            Err(error) if error.is_refused_start() => error,
+            opened => return Ok(opened?),
+        };
+        let artifacts = &job.artifacts;
+        let second = artifacts
+            .second_route
+            .filter(|&second| artifacts.route != Some(second));
+        let Some(second) = second else {
+            return Err(refused.into());
+        };
+        let line = format!("Route {second}: {refused}");
+        invocation.log(line).await;
+        let update = Artifacts {
+            route: Some(second),
+            ..Artifacts::default()
+        };
+        let job = jobs.record(job.id, &update).await?;
+        let session = self.accounts.session(&job, Purpose::Open).await?;
+        let route = session.route(jobs, log());
+        let opened = route.open(disk.slices, disk.volume_bytes, disk.found);
+        Ok(opened.await?)
     }
 }
 

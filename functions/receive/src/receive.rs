@@ -149,7 +149,8 @@ impl Receive {
         let job = &invocation.job;
         let key = job.staged_key();
         let (file, name) = (StagedFile { key, etag }, job.request.filename.as_str());
-        inspect(&self.staging, &file, name, job.request.size).await?;
+        let found = inspect(&self.staging, &file, name, job.request.size).await?;
+        job.request.ec2.check_volume(found.volume_bytes)?;
         self.schedule(invocation).await?;
         Ok(true)
     }

@@ -1,11 +1,11 @@
 //! Transfers one slice: ranged read, decoder, the route's writer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use account::{
-    Accounts, Purpose,
+    Accounts, Pace, Purpose,
     messages::TransferInput,
-    route::{Blocks, SliceTarget},
+    route::{self, Blocks, SliceTarget},
 };
 use cloudupload::{
     environment::Environment,
@@ -13,8 +13,11 @@ use cloudupload::{
     job::Progress,
     messages::TransferOutput,
     meter::Meter,
+    settings::parsed,
     staging::{StagedFile, Staging},
     step::{Invocation, REPORT_PERIOD, Step},
+    store::Writers,
+    target::AccountId,
 };
 use image::{
     decode::Decoder,
@@ -28,6 +31,8 @@ const RESERVE: Duration = Duration::from_secs(30);
 
 pub struct Transfer {
     staging: Staging,
+    writers: Writers,
+    own_account: AccountId,
     accounts: Accounts,
 }
 
@@ -39,6 +44,8 @@ impl Step for Transfer {
     fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
             staging: environment.staging()?,
+            writers: environment.writers()?,
+            own_account: parsed("SERVICE_ACCOUNT")?,
             accounts: Accounts::from_env(environment)?,
         })
     }
@@ -84,9 +91,9 @@ impl Transfer {
         let mut slice = self.reader(&file, &to.slice, meter).await?;
         let next = match &to.target {
             // Its first bytes count as those of its own slice.
-            SliceTarget::Blocks(Blocks { next: Some(next) }) => {
-                Some(self.reader(&file, next, &Meter::new()).await?)
-            }
+            SliceTarget::Blocks(Blocks {
+                next: Some(next), ..
+            }) => Some(self.reader(&file, next, &Meter::new()).await?),
             _ => None,
         };
         let session = self.accounts.session(job, Purpose::Write).await?;
@@ -94,7 +101,26 @@ impl Transfer {
             &invocation.environment.jobs,
             invocation.environment.log(job.id),
         );
-        let written = route.write(to, &mut slice, next, &meter.retries).await?;
+        let written = match &to.target {
+            SliceTarget::Parts(_) => {
+                route
+                    .write(to, &mut slice, next, None, &meter.retries)
+                    .await?
+            }
+            SliceTarget::Blocks(Blocks { peers, .. }) => {
+                let place = route::place_of_blocks(job, &self.own_account);
+                let pace =
+                    Pace::register(&self.writers, place, job.id, to.slice.index, *peers).await?;
+                let pace = Arc::new(pace);
+                let write = route.write(to, &mut slice, next, Some(pace.clone()), &meter.retries);
+                let written = tokio::select! {
+                    written = write => written.map_err(StepError::from),
+                    failed = pace.keep() => Err(failed.into()),
+                };
+                pace.leave().await;
+                written?
+            }
+        };
         if slice.disk().is_some_and(|disk| disk.vhd) {
             let line = "The image is a fixed VHD: its footer stays behind";
             invocation.log(line).await;

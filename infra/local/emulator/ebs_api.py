@@ -112,14 +112,19 @@ async def answer(operations: dict[str, Operation], request: Request) -> Answer:
     try:
         for name, (method, path) in _OPERATIONS.items():
             if method == request.method and (match := path.fullmatch(request.path)):
-                if match.groups() and not _SNAPSHOT_ID.fullmatch(match[1]):
-                    raise invalid("INVALID_SNAPSHOT_ID", f"The snapshot ID '{match[1]}' is not valid")
+                if match.groups():
+                    check_snapshot_id(match[1])
                 return await operations[name](request, *match.groups())
         raise Refusal("UnknownOperationException", f"{request.method} {request.path} is no operation", 404)
     except Refusal as refusal:
         return refusal.answer()
     except Denied as denied:
         return denied.answer
+
+
+def check_snapshot_id(snapshot: str) -> None:
+    if not _SNAPSHOT_ID.fullmatch(snapshot):
+        raise invalid("INVALID_SNAPSHOT_ID", f"The snapshot ID '{snapshot}' is not valid")
 
 
 class Denied(Exception):

@@ -41,6 +41,17 @@ LARGEST_PAGE, SMALLEST_PAGE = 10_000, 100
 """Blocks on a page of ListSnapshotBlocks. "If you submit a request with a MaxResult parameter value of under 100 […]
 then the API will return at least 100 results." """
 
+_TYPES = {
+    "VolumeSize": int,
+    "ParentSnapshotId": str,
+    "Tags": list,
+    "Description": str,
+    "ClientToken": str,
+    "Encrypted": bool,
+    "KmsKeyArn": str,
+    "Timeout": int,
+}
+
 TOKEN_LIFETIME = 7 * 24 * 3600
 """Seconds, as AWS says when the tokens expire; none does here."""
 
@@ -100,6 +111,7 @@ class EbsDirect:
 
     async def start(self, request: Request) -> Answer:
         given = request.json()
+        check_types(given)
         tags = given_tags(given)
         parent = given.get("ParentSnapshotId")
         authorize(request, "ebs:StartSnapshot", parent or "null", start_context(given, tags))
@@ -240,9 +252,17 @@ def own(snapshot: str) -> Record:
 # StartSnapshot
 
 
+def check_types(given: dict[str, Any]) -> None:
+    for name, wanted in _TYPES.items():
+        if given.get(name) is not None and type(given[name]) is not wanted:
+            raise Refusal("SerializationException", f"{name} is no {wanted.__name__}")
+    if (parent := given.get("ParentSnapshotId")) is not None:
+        ebs_api.check_snapshot_id(parent)
+
+
 def given_tags(given: dict[str, Any]) -> Tags:
     tags = given.get("Tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, dict) for tag in tags):
+    if not all(isinstance(tag, dict) for tag in tags):
         raise invalid("INVALID_TAG", "Tags is a list of keys and values")
     named = {str(tag.get("Key") or ""): str(tag.get("Value") or "") for tag in tags}
     if len(named) < len(tags):
@@ -267,10 +287,10 @@ def tag_context(tags: Tags) -> dict[str, Any]:
 
 
 def check_start(given: dict[str, Any], tags: Tags) -> None:
-    if not is_whole(size := given.get("VolumeSize")) or not 1 <= size <= LARGEST_VOLUME:
+    if not 1 <= (given.get("VolumeSize") or 0) <= LARGEST_VOLUME:
         raise invalid("INVALID_VOLUME_SIZE", f"Volume size must be between 1 and {LARGEST_VOLUME} GiB.")
-    timeout = given.get("Timeout", DEFAULT_TIMEOUT)
-    if not is_whole(timeout) or not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+    timeout = given.get("Timeout")
+    if timeout is not None and not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
         text = f"Timeout must be between {SHORTEST_TIMEOUT} and {LONGEST_TIMEOUT} minutes."
         raise invalid("INVALID_PARAMETER_VALUE", text)
     for name in ("ClientToken", "Description"):
@@ -281,10 +301,6 @@ def check_start(given: dict[str, Any], tags: Tags) -> None:
     for key, value in tags.items():
         if not 1 <= len(key) <= 127 or len(value) > 255 or key.lower().startswith("aws:"):
             raise invalid("INVALID_TAG", f"The tag '{key}' is invalid.")
-
-
-def is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def key_of(given: dict[str, Any]) -> str | None:

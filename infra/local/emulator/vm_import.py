@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.concurrency import spawn_background

@@ -15,6 +15,8 @@ pub(super) enum Finding {
     Denied(Vec<Failure>),
     /// The operators of this service have switched the route off.
     SwitchedOff,
+    /// It cannot grant a wish of the job, for this reason.
+    Unfit(String),
 }
 
 /// What was found out about each route.
@@ -40,11 +42,15 @@ impl Findings {
         Route::ALL.into_iter().map(|route| self.of(route))
     }
 
-    /// The first route of which this was found.
-    fn first(&self, finding: &Finding) -> Option<Route> {
-        Route::ALL
-            .into_iter()
-            .find(|&route| self.of(route) == finding)
+    /// The routes that may be taken, the best one first: those that are allowed for certain come before all others.
+    fn possible(&self) -> impl Iterator<Item = (Route, Reason)> {
+        let found = |finding, reason| {
+            let routes = Route::ALL.into_iter();
+            routes
+                .filter(move |&route| *self.of(route) == finding)
+                .map(move |route| (route, reason))
+        };
+        found(Finding::Allowed, Reason::Allowed).chain(found(Finding::Unproven, Reason::Unproven))
     }
 }
 
@@ -52,6 +58,8 @@ impl Findings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     pub route: Route,
+    /// The next best, which the job takes if the first is refused after all. None where the job asks for a route.
+    pub second: Option<Route>,
     reason: Reason,
     findings: Findings,
 }
@@ -85,6 +93,8 @@ pub enum Refusal {
          job's JSON, or ask for another one"
     )]
     SwitchedOff(Route),
+    #[error("{0}")]
+    Unfit(String),
     #[error(
         "{}. The role allows no route into its account: direct needs {}; import needs {}; copy {}. Add the permissions that \
          direct needs to the role, or deploy infra/user-account.yaml",
@@ -101,19 +111,19 @@ pub enum Refusal {
 
 /// Chooses the route: the one that the job asks for, else the first of `direct`, `import` and `copy` that the role allows.
 pub(super) fn choose(wish: Option<Route>, findings: Findings) -> Result<Choice, Refusal> {
-    let (route, reason) = match wish {
-        Some(route) => (wished(route, &findings)?, Reason::Wish),
-        None => match (
-            findings.first(&Finding::Allowed),
-            findings.first(&Finding::Unproven),
-        ) {
-            (Some(route), _) => (route, Reason::Allowed),
-            (None, Some(route)) => (route, Reason::Unproven),
-            (None, None) => return Err(no_route(findings)),
-        },
+    let mut possible = findings.possible();
+    let (route, reason, second) = match (wish, possible.next()) {
+        (Some(route), _) => (wished(route, &findings)?, Reason::Wish, None),
+        (None, Some((route, reason))) => (route, reason, possible.next().map(|(second, _)| second)),
+        (None, None) => {
+            drop(possible);
+            return Err(no_route(findings));
+        }
     };
+    drop(possible);
     Ok(Choice {
         route,
+        second,
         reason,
         findings,
     })
@@ -127,13 +137,14 @@ fn wished(route: Route, findings: &Findings) -> Result<Route, Refusal> {
             denied: denied.clone(),
         }),
         Finding::SwitchedOff => Err(Refusal::SwitchedOff(route)),
+        Finding::Unfit(reason) => Err(Refusal::Unfit(reason.clone())),
     }
 }
 
 fn no_route(findings: Findings) -> Refusal {
     let denied = |finding| match finding {
         Finding::Denied(failures) => Some(failures),
-        Finding::Allowed | Finding::Unproven | Finding::SwitchedOff => None,
+        Finding::Allowed | Finding::Unproven | Finding::SwitchedOff | Finding::Unfit(_) => None,
     };
     Refusal::NoRoute {
         direct: denied(findings.direct).unwrap_or_default(),
@@ -156,6 +167,7 @@ impl Choice {
         };
         let faster = match (route, &self.findings.direct) {
             (Route::Direct, _) | (_, Finding::Unproven | Finding::SwitchedOff) => None,
+            (_, Finding::Unfit(reason)) => Some(reason.clone()),
             (_, Finding::Allowed) => {
                 Some("The role allows the route direct too, which is faster".to_owned())
             }
@@ -249,6 +261,35 @@ mod tests {
             let choice = choose(None, findings.clone()).unwrap();
             assert_eq!(choice.route, route, "{findings:?}");
         }
+    }
+
+    #[test]
+    fn the_next_best_route_stands_by_unless_the_job_asks_for_one() {
+        use Finding::{Allowed, SwitchedOff, Unproven};
+        let second = |wish, direct, import, copy| {
+            choose(wish, findings(direct, import, copy)).unwrap().second
+        };
+        assert_eq!(second(None, Allowed, Unproven, Allowed), Some(Route::Copy));
+        assert_eq!(second(None, Allowed, Allowed, Allowed), Some(Route::Import));
+        assert_eq!(
+            second(None, Allowed, Unproven, SwitchedOff),
+            Some(Route::Import)
+        );
+        assert_eq!(second(None, Allowed, lacks(&["a:A"]), SwitchedOff), None);
+        let wish = Some(Route::Direct);
+        assert_eq!(second(wish, Allowed, Allowed, Allowed), None);
+    }
+
+    #[test]
+    fn a_route_that_cannot_grant_a_wish_is_left_out() {
+        use Finding::Allowed;
+        let findings = findings(Finding::Unfit("no alias".to_owned()), Allowed, Allowed);
+        let choice = choose(None, findings).unwrap();
+        assert_eq!(
+            (choice.route, choice.second),
+            (Route::Import, Some(Route::Copy))
+        );
+        assert_eq!(choice.lines()[1], "no alias");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod reader;
 mod tests;
 mod writer;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use aws_sdk_ebs::types::{SseType, Tag};
 use aws_sdk_ec2::types::{Filter, Snapshot, SnapshotState};
@@ -20,8 +20,12 @@ use cloudupload::{
     job::{Artifacts, BlocksArtifacts, Intent, Job, SnapshotId, Unrecorded},
     messages::TransferOutput,
     store::{Jobs, StoreError},
+    target::Encryption,
 };
-use image::slice::{Slice, SliceReader};
+use image::{
+    plan::SIDE_BY_SIDE,
+    slice::{Slice, SliceReader},
+};
 use serde::{Deserialize, Serialize};
 
 pub use self::writer::WriteError;
@@ -29,6 +33,7 @@ use self::{reader::BlockReader, writer::BlockWriter};
 use super::SliceTarget;
 use crate::{
     messages::RouteSlice,
+    pace::Pace,
     tags::{self, JobTag},
 };
 
@@ -45,6 +50,9 @@ const MAX_VOLUME: u64 = 64 << 10;
 /// of a minute while Lambda has no room, and 5 runs of 15 minutes). What nobody completes or deletes is gone after it.
 const IDLE_MINUTES: i32 = 240;
 
+/// The call that starts a snapshot.
+pub(super) const START: &str = "ebs:StartSnapshot";
+
 /// EBS's codes for a snapshot that it does not know.
 const NOT_FOUND: &str = "ResourceNotFoundException";
 
@@ -60,9 +68,9 @@ fn completion_budget(gib: u64) -> Duration {
     Duration::from_secs(3600 + 10 * gib)
 }
 
-/// Whole GiB of a volume for an image of so many bytes. The last 512 may be the footer of a VHD, which does not get there.
-fn volume_gib(image_len: u64) -> u64 {
-    image_len.saturating_sub(512).div_ceil(GIB).max(1)
+/// Whole GiB of a volume for a disk of so many bytes.
+fn volume_gib(bytes: u64) -> u64 {
+    bytes.div_ceil(GIB).max(1)
 }
 
 /// Why a snapshot cannot be written in blocks.
@@ -76,6 +84,10 @@ pub enum BlocksError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Unrecorded(#[from] Unrecorded),
+    #[error(
+        "kms_key_id is an alias, which the route direct cannot use: give the key's ARN or id, or another route"
+    )]
+    Alias,
     #[error("{snapshot} is {state}{message}")]
     Broken {
         snapshot: SnapshotId,
@@ -96,19 +108,38 @@ pub struct Blocks {
     /// The slice after it.
     #[serde(default)]
     pub next: Option<Slice>,
+    /// Slices of the job that are written at a time, this one included.
+    pub peers: u32,
 }
 
 /// Gives each slice the one after it.
 pub(super) fn pair(slices: Vec<Slice>) -> Vec<RouteSlice> {
     let next = slices.iter().skip(1).cloned().map(Some).chain([None]);
     let next: Vec<Option<Slice>> = next.collect();
-    let pairs = slices.into_iter().zip(next);
+    let at_a_time = u32::try_from(SIDE_BY_SIDE).unwrap_or(u32::MAX);
+    let left = (1..=u32::try_from(slices.len()).unwrap_or(u32::MAX)).rev();
+    let pairs = slices.into_iter().zip(next).zip(left);
     pairs
-        .map(|(slice, next)| RouteSlice {
+        .map(|((slice, next), left)| RouteSlice {
             slice,
-            target: SliceTarget::Blocks(Blocks { next }),
+            target: SliceTarget::Blocks(Blocks {
+                next,
+                peers: left.min(at_a_time),
+            }),
         })
         .collect()
+}
+
+/// A snapshot to start.
+#[derive(Clone, Debug)]
+pub(super) struct New<'a> {
+    /// Bytes of the disk.
+    pub(super) volume_bytes: u64,
+    pub(super) encryption: &'a Encryption,
+    /// The key, where one is wished.
+    pub(super) key_arn: Option<String>,
+    /// Whether it may become an encrypted copy, in which blocks that were not written read as noise.
+    pub(super) is_copied_encrypted: bool,
 }
 
 /// A snapshot as `DescribeSnapshots` shows it.
@@ -138,14 +169,10 @@ impl BlockSnapshot<'_> {
         id.ok_or(Unrecorded("snapshot to write"))
     }
 
-    /// Starts the snapshot for a disk of so many bytes, and records it together with what was `found` out about the disk.
-    /// Idempotent, by its client token.
-    pub(super) async fn start(
-        &self,
-        image_len: u64,
-        found: Artifacts,
-    ) -> Result<BlocksArtifacts, BlocksError> {
-        let gib = volume_gib(image_len);
+    /// Starts the snapshot, and records it together with what was `found` out about the disk. Idempotent, by its client
+    /// token. Answers whether it is encrypted.
+    pub(super) async fn start(&self, new: New<'_>, found: Artifacts) -> Result<bool, BlocksError> {
+        let gib = volume_gib(new.volume_bytes);
         if gib > MAX_VOLUME {
             return Err(BlocksError::TooLarge { gib });
         }
@@ -165,27 +192,25 @@ impl BlockSnapshot<'_> {
             .set_tags(Some(tags.collect()))
             .client_token(self.tag.client_token())
             .timeout(IDLE_MINUTES)
+            .set_encrypted(new.encryption.is_wished().then_some(true))
+            .set_kms_key_arn(new.key_arn)
             .send()
             .await
-            .map_err(Failure::of("ebs:StartSnapshot"))
+            .map_err(Failure::of(START))
             .map_err(|failure| failure.transient_on(&QUOTA))?;
         let is_encrypted =
             answer.kms_key_arn.is_some() || !matches!(answer.sse_type, None | Some(SseType::None));
         let id = answer.snapshot_id.unwrap_or_default().parse();
-        let id: SnapshotId =
-            id.map_err(|bad| Failure::unexpected("ebs:StartSnapshot", format!("{bad}")))?;
+        let id: SnapshotId = id.map_err(|bad| Failure::unexpected(START, format!("{bad}")))?;
         let blocks = BlocksArtifacts {
             block_snapshot: Some(id),
             volume_gib: Some(gib),
-            encrypted: Some(is_encrypted),
+            writes_zeros: Some(is_encrypted || new.is_copied_encrypted),
             ..BlocksArtifacts::default()
         };
-        let update = Artifacts {
-            blocks: blocks.clone(),
-            ..found
-        };
+        let update = Artifacts { blocks, ..found };
         self.jobs.record_once(self.job.id, &update).await?;
-        Ok(blocks)
+        Ok(is_encrypted)
     }
 
     /// Writes the blocks of one slice, and answers how many bytes the slice had and how many blocks were written.
@@ -194,18 +219,19 @@ impl BlockSnapshot<'_> {
         start: u64,
         slice: &mut SliceReader<'s>,
         next: Option<SliceReader<'s>>,
+        pace: Arc<Pace>,
         retries: &RetryCount,
     ) -> Result<TransferOutput, WriteError> {
-        let (Some(gib), Some(encrypted)) =
-            (self.artifacts().volume_gib, self.artifacts().encrypted)
-        else {
+        let artifacts = self.artifacts();
+        let (Some(gib), Some(writes_zeros)) = (artifacts.volume_gib, artifacts.writes_zeros) else {
             return Err(Unrecorded("size of the snapshot").into());
         };
         let writer = BlockWriter {
             ebs: self.ebs.clone(),
             snapshot: self.id()?.clone(),
             volume: gib * GIB / BLOCK as u64,
-            writes_zeros: encrypted,
+            writes_zeros,
+            pace,
             retries: retries.clone(),
         };
         writer.write(BlockReader::new(start, slice, next)).await

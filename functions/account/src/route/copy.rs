@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use aws_sdk_ec2::types::{OperationType, ResourceType, SnapshotAttributeName};
 use cloudupload::{
@@ -18,19 +18,20 @@ use cloudupload::{
     job::{Artifacts, Intent, Job, SnapshotId, Unrecorded},
     messages::TransferOutput,
     store::Jobs,
-    target::Region,
+    target::{Encryption, Region},
 };
 use image::slice::{Slice, SliceReader};
 use serde_json::Value;
 
 use super::{
     SnapshotStatus,
-    blocks::{self, BlockSnapshot, BlocksError, Look, WriteError},
+    blocks::{self, BlockSnapshot, BlocksError, Look, New, WriteError},
     short_wait,
 };
 use crate::{
     Accounts, Session,
     messages::RouteSlice,
+    pace::Pace,
     policy::{Purpose, Scope},
     removal::Removal,
     tags::{self, JobTag},
@@ -154,15 +155,39 @@ impl<'a> CopyRoute<'a> {
     pub(super) async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, CopyError> {
-        let started = self.shared.blocks().start(image_len, found).await?;
-        if started.encrypted == Some(true) {
-            let region = self.job().request.ec2.region.clone();
+        let new = New {
+            volume_bytes,
+            encryption: &Encryption::Default,
+            key_arn: None,
+            is_copied_encrypted: self.is_copied_encrypted().await?,
+        };
+        if self.shared.blocks().start(new, found).await? {
+            let region = self.job().request.ec2.region;
             return Err(CopyError::Encrypted { region });
         }
         Ok(blocks::pair(slices))
+    }
+
+    /// Whether the copy will be encrypted: by the user's wish, or as the account does with all. Taken for granted where the
+    /// role may not tell.
+    async fn is_copied_encrypted(&self) -> Result<bool, Failure> {
+        if self.job().request.ec2.encryption().is_wished() {
+            return Ok(true);
+        }
+        let answer = self
+            .session
+            .ec2
+            .get_ebs_encryption_by_default()
+            .send()
+            .await;
+        match answer.map_err(Failure::of("ec2:GetEbsEncryptionByDefault")) {
+            Ok(answer) => Ok(answer.ebs_encryption_by_default != Some(false)),
+            Err(failure) if failure.transient => Err(failure),
+            Err(_) => Ok(true),
+        }
     }
 
     pub(super) async fn write<'s>(
@@ -170,10 +195,11 @@ impl<'a> CopyRoute<'a> {
         start: u64,
         slice: &mut SliceReader<'s>,
         next: Option<SliceReader<'s>>,
+        pace: Arc<Pace>,
         retries: &RetryCount,
     ) -> Result<TransferOutput, WriteError> {
         let blocks = self.shared.blocks();
-        blocks.write(start, slice, next, retries).await
+        blocks.write(start, slice, next, pace, retries).await
     }
 
     pub(super) async fn seal(&self, slices: &[TransferOutput]) -> Result<String, CopyError> {
@@ -231,6 +257,7 @@ impl<'a> CopyRoute<'a> {
 
     async fn begin_copy(&self, id: &SnapshotId) -> Result<SnapshotId, Failure> {
         let request = &self.job().request;
+        let encryption = request.ec2.encryption();
         let answer = self
             .session
             .ec2
@@ -246,6 +273,8 @@ impl<'a> CopyRoute<'a> {
                 self.job(),
                 &self.session.tag,
             ))
+            .set_encrypted(encryption.is_wished().then_some(true))
+            .set_kms_key_id(encryption.key().map(|key| key.as_str().to_owned()))
             .customize()
             // An answer that was lost must not become a second copy: this step runs again, and looks for the first.
             .config_override(
@@ -330,10 +359,12 @@ fn age(since: Option<Timestamp>) -> Duration {
 /// What each step needs for this route in the user's account.
 pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
     match purpose {
-        Purpose::Preflight | Purpose::Open | Purpose::Write | Purpose::Seal | Purpose::Register => {
-            vec![]
-        }
-        Purpose::Poll => vec![scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"])],
+        Purpose::Open => vec![scope.anything(&["ec2:GetEbsEncryptionByDefault"])],
+        Purpose::Preflight | Purpose::Write | Purpose::Seal | Purpose::Register => vec![],
+        Purpose::Poll => vec![
+            scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"]),
+            scope.keys(),
+        ],
         Purpose::RemoveTarget => vec![
             scope.anything(&["ec2:DescribeSnapshots"]),
             scope.tagged(&["ec2:DeleteSnapshot"]),

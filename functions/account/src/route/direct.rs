@@ -1,7 +1,7 @@
 //! The route `direct`: blocks go straight into a snapshot in the user's account (EBS direct APIs). It needs no bucket and
 //! no service role, and takes seconds.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cloudupload::{
     aws::RetryCount,
@@ -15,12 +15,13 @@ use serde_json::Value;
 
 use super::{
     SnapshotStatus,
-    blocks::{self, BlockSnapshot, BlocksError, Look, WriteError},
+    blocks::{self, BlockSnapshot, BlocksError, Look, New, WriteError},
     short_wait,
 };
 use crate::{
     Session,
     messages::RouteSlice,
+    pace::Pace,
     policy::{Purpose, Scope},
     removal::Removal,
 };
@@ -51,10 +52,22 @@ impl<'a> DirectRoute<'a> {
     pub(super) async fn open(
         &self,
         slices: Vec<Slice>,
-        image_len: u64,
+        volume_bytes: u64,
         found: Artifacts,
     ) -> Result<Vec<RouteSlice>, BlocksError> {
-        self.snapshot().start(image_len, found).await?;
+        let target = &self.session.job.request.ec2;
+        let encryption = target.encryption();
+        let key_arn = target.kms_key_arn();
+        if encryption.key().is_some() && key_arn.is_none() {
+            return Err(BlocksError::Alias);
+        }
+        let new = New {
+            volume_bytes,
+            encryption,
+            key_arn,
+            is_copied_encrypted: false,
+        };
+        self.snapshot().start(new, found).await?;
         Ok(blocks::pair(slices))
     }
 
@@ -63,9 +76,12 @@ impl<'a> DirectRoute<'a> {
         start: u64,
         slice: &mut SliceReader<'s>,
         next: Option<SliceReader<'s>>,
+        pace: Arc<Pace>,
         retries: &RetryCount,
     ) -> Result<TransferOutput, WriteError> {
-        self.snapshot().write(start, slice, next, retries).await
+        self.snapshot()
+            .write(start, slice, next, pace, retries)
+            .await
     }
 
     pub(super) async fn seal(&self, slices: &[TransferOutput]) -> Result<String, BlocksError> {
@@ -120,10 +136,12 @@ pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
         Purpose::Open => vec![
             scope.resource(&["ebs:StartSnapshot"], &scope.snapshot_arn("*")),
             scope.create_tags(),
+            scope.keys(),
         ],
-        Purpose::Write => vec![on_snapshot(&["ebs:PutSnapshotBlock"])],
+        Purpose::Write => vec![on_snapshot(&["ebs:PutSnapshotBlock"]), scope.keys()],
         Purpose::Seal => vec![
             on_snapshot(&["ebs:CompleteSnapshot"]),
+            scope.keys(),
             scope.anything(&["ec2:DescribeSnapshots"]),
         ],
         Purpose::Poll | Purpose::RemoveAll => vec![scope.anything(&["ec2:DescribeSnapshots"])],

@@ -52,6 +52,9 @@ pub struct Artifacts {
     /// The route that the job takes. The first release knew only `import`, and did not write it down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
+    /// The route that it takes if the first turns out to be refused, which shows for certain only when it is opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_route: Option<Route>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_began: Option<Timestamp>,
     #[serde(rename = "received", skip_serializing_if = "Option::is_none")]
@@ -109,9 +112,9 @@ pub struct BlocksArtifacts {
     /// Its size in GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_gib: Option<u64>,
-    /// Whether it is encrypted, as EBS said when it was started.
+    /// Whether blocks of zeros are written, too: what is not written may read as noise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub encrypted: Option<bool>,
+    pub writes_zeros: Option<bool>,
     /// When all of its blocks were written and it was completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Timestamp>,
@@ -233,8 +236,8 @@ mod tests {
             "staged": {"etag": "e", "sha256": "00"}, "disk": {"compression": "xz", "boot": "uefi-preferred"},
             "upload_began": 4, "moved": {"0": 5, "1": 6}, "disk_began": 7, "target_upload": "t", "disk_size": 8,
             "import_began": 9, "import_task": "import-snap-1", "snapshot": "snap-1", "register_began": 10,
-            "image": "ami-1", "route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
-            "encrypted": false, "sealed": 12, "copy_began": 13,
+            "image": "ami-1", "route": "direct", "second_route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
+            "writes_zeros": false, "sealed": 12, "copy_began": 13,
         });
         let artifacts: Artifacts = serde_json::from_value(record.clone()).unwrap();
         assert_eq!(artifacts.transferred_bytes(), 11);

@@ -14,7 +14,7 @@ pub struct Binary {
 }
 
 /// Reads a `<binarylist>`. Anything else is an error, HTML of a proxy for instance.
-pub(super) fn binary_list(xml: &str) -> Result<Vec<Binary>, DeError> {
+pub fn binary_list(xml: &str) -> Result<Vec<Binary>, DeError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Root {
@@ -30,7 +30,7 @@ pub(super) fn binary_list(xml: &str) -> Result<Vec<Binary>, DeError> {
 }
 
 /// Reads the summary of a `<status>`, if that is what this is.
-pub(super) fn summary(xml: &str) -> Option<String> {
+pub fn summary(xml: &str) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Root {

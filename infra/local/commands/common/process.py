@@ -16,11 +16,11 @@ def output(*command, env=None):
     return done.stdout.decode()
 
 
-def run_logged(command, log, env=None):
+def run_logged(command, log, env=None, cwd=None):
     """Runs a command with its output in a log, of which a failure shows the end."""
     with log.open("wb") as file:
         code = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, cwd=cwd, check=False
         ).returncode
     if code:
         raise Failure(f"{Path(command[0]).name} {command[1]} … ended with {code}.\n{tail(log)}")

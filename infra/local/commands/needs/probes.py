@@ -44,6 +44,16 @@ def c_compiler():
         return succeeds("cc", source, "-o", Path(folder, "program"))
 
 
+def cxx_compiler():
+    """Whether a program can be made that needs the library of C++: Debian has it in a package of its own."""
+    if not program("c++"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source.cc")
+        source.write_text("#include <string>\nint main() { return int(std::string().size()); }\n")
+        return succeeds("c++", source, "-o", Path(folder, "program"))
+
+
 def rust_version():
     return tomllib.loads((TOP / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
 

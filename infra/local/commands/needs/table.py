@@ -34,6 +34,7 @@ PYTHON_VENV = Need(
     Packages("python3-venv", "python3", probes.python_package()),
 )
 C_COMPILER = Need("a C compiler", probes.c_compiler, Packages("gcc libc6-dev", "gcc", "gcc"))
+CXX_COMPILER = Need("a C++ compiler", probes.cxx_compiler, Packages("g++", "gcc-c++", "gcc-c++"))
 CARGO = Need(
     # Where rustup is no package, or an old one, its own page helps.
     "Cargo (rustup, https://rustup.rs)",
@@ -75,6 +76,8 @@ def needs_of(command, architecture):
         "package": (*BUILD, rust_library(architecture)),
         "bench": (*DISK, *BUILD),
         "faults": (*DISK, *BUILD),
+        # libFuzzer is compiled with it.
+        "fuzz": (C_COMPILER, CXX_COMPILER, CARGO, RUST),
         "upgrade": (GIT, *DISK, *BUILD),
         "make-disk": DISK,
     }.get(command, ())

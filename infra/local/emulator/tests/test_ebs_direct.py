@@ -67,6 +67,10 @@ class Start(EbsCase):
             (VALIDATION, {"Encrypted": False, "KmsKeyArn": key.replace("eu-west-1", REGION)}),
             (VALIDATION, {"KmsKeyArn": key}),
             (VALIDATION, {"KmsKeyArn": "alias/aws/ebs"}),
+            (VALIDATION, {"ParentSnapshotId": "snap-of-mine"}),
+            ("SerializationException", {"VolumeSize": True}),
+            ("SerializationException", {"VolumeSize": 1.5}),
+            ("SerializationException", {"Description": 1}),
         ):
             with self.subTest(arguments=arguments):
                 self.refused(code, self.start, **arguments)

@@ -1,6 +1,6 @@
 //! Writes blocks into the snapshot, many at a time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_sdk_ebs::{
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::{BLOCK, BlockReader, NOT_FOUND, reader::Block};
+use crate::pace::Pace;
 
 /// Puts in flight: so many, and what waits for an answer of EBS has a bound of 16 MiB.
 const IN_FLIGHT: usize = 32;
@@ -58,6 +59,7 @@ pub(super) struct BlockWriter {
     pub(super) volume: u64,
     /// Whether blocks of zeros are written: what was not written reads as noise.
     pub(super) writes_zeros: bool,
+    pub(super) pace: Arc<Pace>,
     pub(super) retries: RetryCount,
 }
 
@@ -101,12 +103,14 @@ impl BlockWriter {
         let checksum = BASE64_STANDARD.encode(Sha256::digest(&block.data));
         let mut attempts = PUT.start();
         loop {
+            self.pace.take().await;
             let failure = match self.try_put(&block, &checksum).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure.transient_on(&[NOT_FOUND]),
             };
             self.retries.add();
             if failure.has_any_code(THROTTLING_ERRORS) {
+                self.pace.throttled();
                 retry::pause(THROTTLED.mul_f64(fastrand::f64())).await;
             } else if !failure.transient || !attempts.again().await {
                 return Err(failure);

@@ -38,6 +38,7 @@ impl Import<'_> {
     /// Starts the import of the job's disk, and answers with the task's id. Idempotent, by the client token.
     pub(super) async fn start(&self, disk: &Location) -> Result<ImportTaskId, Failure> {
         let Session { job, tag, ec2, .. } = self.session;
+        let encryption = job.request.ec2.encryption();
         let answer = ec2
             .import_snapshot()
             .client_token(tag.client_token())
@@ -46,6 +47,8 @@ impl Import<'_> {
                 job.request.filename, job.id
             )))
             .role_name(SERVICE_ROLE)
+            .set_encrypted(encryption.is_wished().then_some(true))
+            .set_kms_key_id(encryption.key().map(|key| key.as_str().to_owned()))
             .disk_container(
                 SnapshotDiskContainer::builder()
                     .format("RAW")

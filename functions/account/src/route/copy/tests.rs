@@ -18,7 +18,7 @@ const COPY: &str = "snap-2";
 fn sealed(artifacts: &Value) -> Job {
     let mut record = dynamodb::record();
     record["work"] = json!({
-        "route": "copy", "snapshot_began": 1, "block_snapshot": SHARED, "volume_gib": 1, "encrypted": false,
+        "route": "copy", "snapshot_began": 1, "block_snapshot": SHARED, "volume_gib": 1, "writes_zeros": false,
         "sealed": Timestamp::now().as_secs(),
     });
     for (field, value) in artifacts.as_object().unwrap() {
@@ -197,7 +197,10 @@ async fn a_copy_is_looked_at_until_it_is_complete() {
 
 #[tokio::test]
 async fn an_account_that_encrypts_everything_is_told_with_the_remedy() {
-    let endpoint = Endpoint::with_record(&dynamodb::record(), |_| {
+    let endpoint = Endpoint::with_record(&dynamodb::record(), |call| {
+        if call.name == "GetEbsEncryptionByDefault" {
+            return call.result("<ebsEncryptionByDefault>false</ebsEncryptionByDefault>");
+        }
         let started = json!({"SnapshotId": SHARED, "SseType": "sse-kms", "KmsKeyArn": "arn:aws:kms:us-east-1:1:key/1"});
         Answer::new(201, started.to_string())
     });
@@ -213,6 +216,51 @@ async fn an_account_that_encrypts_everything_is_told_with_the_remedy() {
         text.contains("ebs:StartSnapshot") && text.contains("us-east-1"),
         "{text}"
     );
+}
+
+/// A block that was not written reads as noise in an encrypted copy.
+#[tokio::test]
+async fn zeros_are_written_where_the_copy_may_be_encrypted() {
+    let default = |on: bool| {
+        move |call: &Call| {
+            call.result(&format!(
+                "<ebsEncryptionByDefault>{on}</ebsEncryptionByDefault>"
+            ))
+        }
+    };
+    let denied = |call: &Call| call.refusal(403, "UnauthorizedOperation", "no");
+    assert!(!writes_zeros(&json!({}), default(false)).await);
+    assert!(writes_zeros(&json!({}), default(true)).await);
+    assert!(writes_zeros(&json!({}), denied).await);
+    assert!(writes_zeros(&json!({"encrypted": true}), default(false)).await);
+}
+
+/// Whether a route that is opened with these wishes records that zeros are written.
+async fn writes_zeros(
+    wishes: &Value,
+    by_default: impl Fn(&Call) -> Answer + Send + 'static,
+) -> bool {
+    let endpoint =
+        Endpoint::with_record(&dynamodb::record(), move |call| match call.name.as_str() {
+            "StartSnapshot" => {
+                assert!(call.json()["Encrypted"].is_null());
+                Answer::new(201, json!({"SnapshotId": SHARED}).to_string())
+            }
+            _ => by_default(call),
+        });
+    let mut record = dynamodb::record();
+    for (wish, value) in wishes.as_object().unwrap() {
+        record["order"]["ec2"][wish] = value.clone();
+    }
+    record["work"] = json!({"route": "copy"});
+    let job: Job = serde_json::from_value(record).unwrap();
+    let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
+    let route = CopyRoute::new(&session, &jobs);
+    route.open(vec![], 1, Artifacts::default()).await.unwrap();
+    let calls = endpoint.calls();
+    let update = dynamodb::expression(&calls.last().unwrap().json(), "UpdateExpression");
+    assert!(update.contains("work.writes_zeros"), "{update}");
+    update.contains("true")
 }
 
 #[tokio::test]

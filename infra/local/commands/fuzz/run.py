@@ -1,0 +1,52 @@
+"""Runs one fuzzer."""
+
+import os
+import re
+
+from common.failure import Failure
+from common.paths import shown
+from common.process import run_logged
+from fuzz.build import BUILD
+
+MEMORY_MIB = 1024
+"""More than any input may take: the xz decoder's limit is 80 MiB, that of zstd 128 MiB."""
+
+INPUT_TIMEOUT = 20
+"""Seconds for one input: a thousand times what the slowest takes."""
+
+
+def run(binary, seconds):
+    """Runs a fuzzer, and prints a line about it.
+
+    Raises a failure that names the input which broke something.
+    """
+    target = binary.name
+    folders = {kind: BUILD / kind / target for kind in ("corpus", "seeds", "crashes")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    before = set(folders["crashes"].iterdir())
+    log = BUILD / f"{target}.log"
+    command = [
+        binary,
+        f"-max_total_time={seconds}",
+        f"-rss_limit_mb={MEMORY_MIB}",
+        f"-timeout={INPUT_TIMEOUT}",
+        f"-artifact_prefix={folders['crashes']}/",
+        "-print_final_stats=1",
+        folders["corpus"],
+        folders["seeds"],
+    ]
+    try:
+        run_logged(command, log, {**os.environ, "FUZZ_SEEDS": str(folders["seeds"]), "RUST_BACKTRACE": "1"})
+    except Failure as failure:
+        found = sorted(set(folders["crashes"].iterdir()) - before)
+        again = [f"Once more: {shown(binary)} {shown(file)}" for file in found]
+        raise Failure("\n".join([f"{target}: {failure}", *again])) from failure
+    print(f"{target:<20}ok {summary(log.read_text(errors='replace'))}", flush=True)
+
+
+def summary(log):
+    """The closing numbers of libFuzzer: inputs that were tried, and places of the code that they reached."""
+    tried = re.findall(r"^stat::number_of_executed_units:\s+(\d+)", log, re.MULTILINE)
+    reached = re.findall(r" cov: (\d+) ", log)
+    return f"{int(tried[-1]):>12,} inputs, {int(reached[-1]):>6,} places reached" if tried and reached else ""
