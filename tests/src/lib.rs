@@ -2,6 +2,7 @@
 //! disks that are uploaded, and the faults that calls to AWS suffer.
 
 pub mod disk;
+pub mod ebs_sink;
 mod environment;
 mod fault_client;
 pub mod function;

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import bench
 from bench.api import measure_api
+from bench.blocks import measure_blocks
+from bench.functions import build
 from bench.images import make_images
+from bench.jobs import measure_jobs
 from bench.page import PAGE, page, show
 from bench.size import measure_size
 from bench.slots import measure_slots
-from bench.table import Limits
+from bench.table import Limits, Table, note
 from bench.uploads import memory_rows, phase_rows, speed_rows, upload
 from common import local_stack
 from common.failure import Failure
 from common.paths import TARGET
+
+
+PARTS = ("uploads", "blocks", "jobs")
 
 
 def arguments():
@@ -28,29 +34,50 @@ def arguments():
     parser.add_argument("--port", type=int, default=4866, help="the stack's AWS endpoint (4866)")
     parser.add_argument("--api-port", type=int, default=4880, help="the stack's cloud uploader (4880)")
     parser.add_argument("--obs-port", type=int, default=4882, help="the stack's stand-in for OBS (4882)")
+    parser.add_argument("--faults-port", type=int, default=4884, help="the proxy that counts calls (4884)")
+    parser.add_argument("--sink-port", type=int, default=4886, help="the sink for blocks of EBS (4886)")
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part of the measurements; may be repeated")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only and options.write:
+        parser.error("--write takes all measurements")
+    options.only = set(options.only or PARTS)
+    return options
 
 
 def measure(options, limits):
-    """Returns the tables: (title, rows)."""
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    size = measure_size(folder, limits)
-    images = make_images(folder)
+    note("building the functions as they are deployed")
+    build("api", "prepare", "transfer")
     ports = ("--port", options.port, "--api-port", options.api_port, "--obs-port", options.obs_port)
-    with local_stack.cleaned(folder):
-        env = local_stack.up(folder, *ports)
-        uploads = [upload(folder, env, number, image) for number, image in enumerate(images, 1)]
-        slots = measure_slots(folder, env, limits)
-        api = measure_api(env, uploads[0].job)
+    tables = []
+    if {"uploads", "blocks"} & options.only:
+        with local_stack.cleaned(folder):
+            env = local_stack.up(folder, *ports)
+            if "uploads" in options.only:
+                tables += measure_uploads(folder, env, limits)
+            if "blocks" in options.only:
+                tables += measure_blocks(folder, env, options.sink_port, limits)
+    if "jobs" in options.only:
+        with local_stack.cleaned(folder):
+            env = local_stack.up(folder, *ports, "--faults-port", options.faults_port)
+            tables += measure_jobs(folder, env, limits)
+    return tables
+
+
+def measure_uploads(folder, env, limits):
+    size = measure_size(folder, limits)
+    uploads = [upload(folder, env, number, image) for number, image in enumerate(make_images(folder), 1)]
+    slots = measure_slots(folder, env, limits)
+    api = measure_api(env, uploads[0].job)
     return [
-        ("Size of `api`", size),
-        ("Speed of `api`", api),
-        ("Memory of the functions that move images", memory_rows(uploads, limits)),
-        ("Speed of `transfer`", speed_rows(uploads)),
-        ("Where the time of a job goes", phase_rows(uploads[0])),
-        ("A slot handed on", slots),
+        Table("Size of `api`", size),
+        Table("Speed of `api`", api),
+        Table("Memory of the functions that move images", memory_rows(uploads, limits)),
+        Table("Speed of `transfer`", speed_rows(uploads)),
+        Table("Where the time of a job goes", phase_rows(uploads[0])),
+        Table("A slot handed on", slots),
     ]
 
 

@@ -7,13 +7,16 @@ import subprocess
 import time
 from typing import NamedTuple
 
+from bench.functions import start
 from bench.processes import cpu, peak, used_cpu
-from bench.size import API
 from bench.standins import Lambda, Recorder
 from bench.table import Row, mib, ms, note
 from common import aws
 from common.failure import Failure
 from common.paths import TOP
+
+API_SECONDS = 29
+"""What the API may take for an answer, in the template."""
 
 STARTS = 20
 WARM_UPS, STATUSES, LISTS = 20, 2000, 300
@@ -61,11 +64,11 @@ def measure_warm(env, dynamodb, job):
     """Returns a status and a list as Warm, the peak RSS after both, and the size of the list."""
     names = "&".join(f"name={number}" for number in range(FIRST_LISTED, FIRST_LISTED + LISTED))
     status_event, list_event = api_event(f"/cloudupload/{job}"), api_event("/cloudupload", names)
-    runtime = Lambda()
+    runtime = Lambda("api", API_SECONDS)
     with running_api(env, runtime, dynamodb) as process:
         for _ in range(WARM_UPS):
-            runtime.ask(status_event)
-            _, xml = runtime.ask(list_event)
+            answer_of(runtime, status_event)
+            _, xml = answer_of(runtime, list_event)
         if (listed := xml.count("<clouduploadjob ")) != LISTED:
             raise Failure(f"the list has {listed} jobs instead of {LISTED}")
         status = repeat(runtime, process, status_event, STATUSES)
@@ -76,7 +79,7 @@ def measure_warm(env, dynamodb, job):
 def repeat(runtime, process, event, times):
     before, took = cpu(process.pid), []
     for _ in range(times):
-        when, _ = runtime.ask(event)
+        when, _ = answer_of(runtime, event)
         took.append(when - runtime.handed_over)
     return Warm(statistics.median(took), (cpu(process.pid) - before) / times)
 
@@ -89,11 +92,11 @@ def measure_cold(env, dynamodb, job):
         began = time.perf_counter()
         subprocess.run(["/bin/true"], env={}, check=True)
         nothing.append(time.perf_counter() - began)
-        runtime = Lambda()
+        runtime = Lambda("api", API_SECONDS)
         began = time.perf_counter()
         process = start_api(env, runtime, dynamodb)
         try:
-            when, _ = runtime.ask(event)
+            when, _ = answer_of(runtime, event)
         finally:
             process.kill()
             cold_cpu.append(used_cpu(process))
@@ -112,22 +115,21 @@ def running_api(env, runtime, dynamodb):
 
 
 def start_api(env, runtime, dynamodb):
-    """In the environment of a function, and nothing else: Lambda developer guide, "Using environment variables"."""
     variables = {
-        "AWS_LAMBDA_RUNTIME_API": runtime.server.address,
-        "AWS_LAMBDA_FUNCTION_NAME": "api",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-        "AWS_LAMBDA_LOG_GROUP_NAME": env["FUNCTION_LOG_GROUP"],
-        "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
         "AWS_ENDPOINT_URL_DYNAMODB": f"http://{dynamodb.server.address}",
         "OBS_URL": "http://127.0.0.1:9",
         "FIRST_JOB": "1",
+        "UPLOAD_MACHINE_ARN": env["UPLOAD_MACHINE_ARN"],
     }
-    names = ["JOBS_TABLE", "JOB_LOG_GROUP", "UPLOAD_MACHINE_ARN", "SERVICE_ACCOUNT"]
-    names += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"]
-    variables |= {name: env[name] for name in names}
-    return subprocess.Popen([API], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return start(runtime, 256, env, variables)
+
+
+def answer_of(runtime, event):
+    """(when the answer came, its body). The answer has to be a 200 of the API."""
+    when, answer = runtime.ask(event)
+    if answer["statusCode"] != 200:
+        raise Failure(f"the api answers {answer}")
+    return when, answer["body"]
 
 
 def api_event(path, query=""):

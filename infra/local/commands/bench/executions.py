@@ -32,15 +32,20 @@ def wait(env, execution):
     return run
 
 
-def entered_states(env, execution):
-    """(state, when it was entered), in order. States within a Map are entered at the same time as others."""
+def history(env, execution):
+    """The events of an execution, in order."""
     page = {}
     while page is not None:
         answer = aws.states(env, "GetExecutionHistory", executionArn=execution, maxResults=1000, **page)
-        for event in answer["events"]:
-            if name := event.get("stateEnteredEventDetails", {}).get("name"):
-                yield name, event["timestamp"]
+        yield from answer["events"]
         page = {"nextToken": answer["nextToken"]} if answer.get("nextToken") else None
+
+
+def entered_states(env, execution):
+    """(state, when it was entered), in order. States within a Map are entered at the same time as others."""
+    for event in history(env, execution):
+        if name := event.get("stateEnteredEventDetails", {}).get("name"):
+            yield name, event["timestamp"]
 
 
 def phases(env, execution, took):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bench.processes import used_cpu
 from bench.table import note
+from bench.xz_blocks import read_blocks, write_blocks
 from common.failure import Failure
 from common.paths import LOCAL
 from common.process import output
@@ -36,6 +37,47 @@ def make_images(folder):
     ]
 
 
+class Disks(NamedTuple):
+    """Images for the routes that write blocks, a third of each zeros but for `half`."""
+
+    four: Image
+    large: Image
+    even: Image
+    """With the least work for which an image has eight slices."""
+    half: Image
+    """Zeros in its second half, and eight slices."""
+
+
+FOUR_GIB = {"size-mib": 4096, "content-mib": 4096 * 2 // 3, "preset": 6}
+"""What make-disk makes a 4 GiB disk of which a third is zeros of, compressed as by `xz -T0`."""
+
+
+def make_disks(folder):
+    """Compresses 4 GiB, and makes the other images of the blocks of that file."""
+    note("a 4 GiB disk, a third zeros, and others made of its blocks")
+    disks = folder / "disk"
+    disks.mkdir(parents=True, exist_ok=True)
+    four = disks / "third.raw.xz"
+    options = (word for name, number in FOUR_GIB.items() for word in (f"--{name}", str(number)))
+    output(LOCAL / "make-disk", four, *options)
+    blocks = read_blocks(four)
+    zeros = [block for block in blocks if block.unpadded < block.image // 1000]
+    files = [block for block in blocks if block not in zeros]
+    half = (files * 2)[: len(blocks)]
+    return Disks(
+        Image("4 GiB", four, sum(block.image for block in blocks)),
+        made_of(four, blocks * 4, "16 GiB", disks / "large.raw.xz"),
+        made_of(four, (blocks * 2)[: len(blocks) * 3 // 2], "6 GiB", disks / "even.raw.xz"),
+        made_of(four, half + zeros[-1:] * len(half), "8 GiB, zeros in the second half", disks / "half.raw.xz"),
+    )
+
+
+def made_of(source, blocks, title, file):
+    if not file.exists() or file.stat().st_mtime < source.stat().st_mtime:
+        write_blocks(source, blocks, file)
+    return Image(title, file, sum(block.image for block in blocks))
+
+
 def make_small_image(folder):
     file = folder / "disk" / "small.raw.xz"
     output(LOCAL / "make-disk", file, "--size-mib", "48", "--content-mib", "16")
@@ -50,12 +92,17 @@ def read_into_page_cache(file):
 
 def xz_seconds(file, threads):
     """Seconds, and seconds of processor, that xz takes for a file that is in the page cache."""
+    return into_cat("xz", "-dc", f"-T{threads}", file)
+
+
+def into_cat(*command):
+    """Seconds, and seconds of processor, of a command whose output goes through `cat >/dev/null`."""
     began = time.perf_counter()
-    xz = subprocess.Popen(["xz", "-dc", f"-T{threads}", file], stdout=subprocess.PIPE)
-    cat = subprocess.Popen(["cat"], stdin=xz.stdout, stdout=subprocess.DEVNULL)
-    xz.stdout.close()
-    used = used_cpu(xz)
+    program = subprocess.Popen(command, stdout=subprocess.PIPE)
+    cat = subprocess.Popen(["cat"], stdin=program.stdout, stdout=subprocess.DEVNULL)
+    program.stdout.close()
+    used = used_cpu(program)
     cat.wait()
-    if xz.returncode or cat.returncode:
-        raise Failure(f"xz cannot decompress {file}")
+    if program.returncode or cat.returncode:
+        raise Failure(f"{' '.join(map(str, command))} failed")
     return time.perf_counter() - began, used

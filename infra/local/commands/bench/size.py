@@ -1,21 +1,17 @@
 """The size of the api as it is deployed."""
 
-import os
 import zipfile
 
-from bench.table import Row, mib, note
-from common.paths import TARGET
+from bench.functions import RELEASE
+from bench.table import Row, mib
 from common.process import output
 from common.units import MIB
 
-API = TARGET / "release" / "api"
+API = RELEASE / "api"
 ZIP_LIMIT = 6 * MIB
 
 
 def measure_size(folder, limits):
-    note("building the api as it is deployed")
-    env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
-    output("cargo", "build", "--locked", "--release", "-p", "api", env=env)
     size, zipped = API.stat().st_size, zipped_size(folder / "api.zip")
     tree = output("cargo", "tree", "--locked", "-p", "api", "-e", "normal", "--prefix", "none", "--format", "{p}")
     crates = {line.split()[0] for line in tree.splitlines() if line.strip()}

@@ -13,6 +13,13 @@ class Row(NamedTuple):
     beside: str = ""
 
 
+class Table(NamedTuple):
+    title: str
+    rows: list
+    """Each a Row, or as many texts as the head has."""
+    head: tuple = ("", "", "")
+
+
 class Limits:
     def __init__(self):
         self.exceeded = []
@@ -20,6 +27,10 @@ class Limits:
     def keep(self, what, value, limit):
         if value > limit:
             self.exceeded.append(f"{what}: {value}, the limit is {limit}")
+
+    def reach(self, what, value, least):
+        if value < least:
+            self.exceeded.append(f"{what}: {value}, which should be {least} at least")
 
 
 def note(text):
@@ -33,3 +44,7 @@ def mib(size):
 
 def ms(seconds):
     return f"{seconds * 1000:.2f} ms"
+
+
+def seconds(number):
+    return f"{number:.1f} s"

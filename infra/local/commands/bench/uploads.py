@@ -34,11 +34,20 @@ def upload(folder, env, number, image):
     build = uploads.build_result(f"bench-{number}")
     uploads.publish(env, build, image.file, FILE)
     with Watch(folder) as watch:
-        job = uploads.create(env, build, FILE, f"bench {number}")
+        job = uploads.create(env, build, FILE, f"bench {number}", route="import")
         execution = aws.execution_of(env, job)
         run = executions.wait(env, execution)
     took = run["stopDate"] - run["startDate"]
     return Upload(image, job, watch, executions.phases(env, execution, took), took, slices(env, execution), xz1, xz2)
+
+
+def small_job(env, file, package):
+    """Brings a small image to an AMI. Returns its job's number."""
+    build = uploads.build_result(package)
+    uploads.publish(env, build, file, FILE)
+    job = uploads.create(env, build, FILE, package)
+    executions.wait(env, aws.execution_of(env, job))
+    return job
 
 
 def slices(env, execution):

@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("--size-mib", type=int, default=1280, help="of the disk, at least 12 (default: %(default)s)")
     parser.add_argument("--content-mib", type=int, help="real files (default: as many as fit)")
     parser.add_argument("--seed", default="1", help="another seed, another choice of files (default: %(default)s)")
+    parser.add_argument("--preset", type=int, default=0, choices=range(10), help="of xz, whose own is 6 (default: 0)")
     parser.add_argument("--raw", metavar="FILE.raw", type=Path, help="keep the disk before compression here")
     options = parser.parse_args()
     if options.size_mib < 12:
@@ -43,7 +44,7 @@ class Note:
         own = hashlib.sha256()
         for source in sorted(Path(__file__).parent.glob("*.py")):
             own.update(source.read_bytes())
-        self.inputs = [options.size_mib, options.content_mib, options.seed, own.hexdigest()]
+        self.inputs = [options.size_mib, options.content_mib, options.seed, options.preset, own.hexdigest()]
 
     def holds(self):
         """Whether the disk is there, made of the same, and untouched since."""
@@ -73,7 +74,7 @@ def make(options):
         disk, compressed = os.path.join(scratch, "disk.raw"), os.path.join(scratch, "disk.raw.xz")
         files, content = make_raw(disk, options.size_mib, options.content_mib, options.seed)
         written = time.monotonic()
-        compress(disk, compressed, options.size_mib)
+        compress(disk, compressed, options.size_mib, options.preset)
         os.replace(compressed, target)
         if options.raw:
             options.raw.parent.mkdir(parents=True, exist_ok=True)

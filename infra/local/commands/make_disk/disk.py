@@ -51,12 +51,12 @@ def make_raw(disk, size_mib, content_mib, seed):
     return files, content
 
 
-def compress(disk, target, size_mib):
+def compress(disk, target, size_mib, preset):
     xz = program("xz")
     block_mib = min(XZ_BLOCK_MIB, max(1, size_mib // 48))
     # At least two threads: with one, xz leaves the sizes out of the block headers.
     threads = max(2, os.cpu_count() or 2)
-    command = [xz, "-0", f"--threads={threads}", f"--block-size={block_mib}MiB", "--stdout", disk]
+    command = [xz, f"-{preset}", f"--threads={threads}", f"--block-size={block_mib}MiB", "--stdout", disk]
     with open(target, "wb") as file:
         done = subprocess.run(command, stdout=file, check=False)
     if done.returncode != 0:
