@@ -7,7 +7,7 @@ use super::{
     outcome::Outcome,
     scenario::{Request, Scenario},
 };
-use crate::function;
+use crate::{Route, function};
 
 /// How a run has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn expected_end(case: &Case) -> End<'_> {
                 (CallFault::JobKilled, _) if function == function::FINISH => End::KilledIfOpen,
                 (CallFault::JobKilled, _) => End::Killed,
                 (CallFault::FunctionKilled, End::Answered) => End::Refused,
-                (CallFault::Denied, _) if is_dispensable(case.scenario, call) => undisturbed,
+                (CallFault::Denied, _) if is_dispensable(case.scenario, target) => undisturbed,
                 (CallFault::Denied, End::Answered) => End::RefusedFor(call),
                 // The sweeper goes on with it once the permission is back.
                 (CallFault::Denied, _) if function == function::FINISH => undisturbed,
@@ -94,14 +94,32 @@ fn expected_end(case: &Case) -> End<'_> {
     }
 }
 
-/// Whether all goes well without the call: a log that cannot be written fails nothing, and a wait that a kill cannot
-/// end ends by itself.
-fn is_dispensable(scenario: Scenario, call: &str) -> bool {
+/// Whether all goes well without the call: a log that cannot be written fails nothing, a wait that a kill cannot end ends
+/// by itself, the permissions of other routes are tried for nothing, and where it cannot be told whether a copy will be
+/// encrypted, it is taken for encrypted.
+fn is_dispensable(scenario: Scenario, target: &FunctionCall) -> bool {
+    let call = target.call.as_str();
+    if target.function == function::PREFLIGHT && !is_tried_for(scenario.route(), call) {
+        return true;
+    }
     let writes_log = ["logs:PutLogEvents", "logs:CreateLogStream"].contains(&call);
     match scenario {
         Scenario::Request(Request::Kill) => writes_log || call == "states:SendTaskFailure",
         Scenario::Request(_) | Scenario::Sweep => false,
-        _ => writes_log,
+        _ => writes_log || call == "ec2:GetEbsEncryptionByDefault",
+    }
+}
+
+/// Whether a job of this route fails if `preflight` is refused the call.
+fn is_tried_for(route: Route, call: &str) -> bool {
+    match call {
+        "ec2:DescribeSnapshots" => route != Route::Import,
+        "ec2:CopySnapshot" => route == Route::Copy,
+        "ec2:ImportSnapshot" | "ec2:DescribeImportSnapshotTasks" => route == Route::Import,
+        // The bucket may not be there yet.
+        "s3:HeadBucket" => false,
+        call if call.starts_with("ebs:") => route == Route::Direct,
+        _ => true,
     }
 }
 

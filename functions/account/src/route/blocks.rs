@@ -295,7 +295,7 @@ impl BlockSnapshot<'_> {
         look(&self.ec2, id, waited, completion_budget(gib)).await
     }
 
-    /// Deletes all snapshots of the job: the undo of [`start`](Self::start). Gives what could not be found out or deleted.
+    /// All snapshots of the job in the account, which are to be deleted: the undo of [`start`](Self::start).
     pub(super) async fn find(&self) -> Result<BTreeSet<SnapshotId>, Failure> {
         find(&self.ec2, self.tag).await
     }

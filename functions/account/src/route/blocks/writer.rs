@@ -76,7 +76,7 @@ impl BlockWriter {
         while let Some(block) = blocks.read().await? {
             let is_zero = is_zero(&block.data);
             if block.index >= self.volume && !is_zero {
-                let gib = self.volume * BLOCK as u64 >> 30;
+                let gib = (self.volume * BLOCK as u64) >> 30;
                 return Err(WriteError::TooLong { gib });
             }
             if block.index < self.volume && (self.writes_zeros || !is_zero) {
