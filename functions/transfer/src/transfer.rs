@@ -87,6 +87,16 @@ impl Transfer {
     ) -> Result<TransferOutput, StepError> {
         let (job, meter) = (&invocation.job, &invocation.meter);
         let to = &invocation.input.slice;
+        let pace = match &to.target {
+            // Before anything else: a share that another gave back may be used only after a while.
+            SliceTarget::Blocks(Blocks { peers, .. }) => {
+                let place = route::place_of_blocks(job, &self.own_account);
+                let slice = to.slice.index;
+                let pace = Pace::register(&self.writers, place, job.id, slice, *peers).await?;
+                Some(Arc::new(pace))
+            }
+            SliceTarget::Parts(_) => None,
+        };
         let file = StagedFile::of(job)?;
         let mut slice = self.reader(&file, &to.slice, meter).await?;
         let next = match &to.target {
@@ -101,18 +111,9 @@ impl Transfer {
             &invocation.environment.jobs,
             invocation.environment.log(job.id),
         );
-        let written = match &to.target {
-            SliceTarget::Parts(_) => {
-                route
-                    .write(to, &mut slice, next, None, &meter.retries)
-                    .await?
-            }
-            SliceTarget::Blocks(Blocks { peers, .. }) => {
-                let place = route::place_of_blocks(job, &self.own_account);
-                let pace =
-                    Pace::register(&self.writers, place, job.id, to.slice.index, *peers).await?;
-                let pace = Arc::new(pace);
-                let write = route.write(to, &mut slice, next, Some(pace.clone()), &meter.retries);
+        let write = route.write(to, &mut slice, next, pace.clone(), &meter.retries);
+        let written = match &pace {
+            Some(pace) => {
                 let written = tokio::select! {
                     written = write => written.map_err(StepError::from),
                     failed = pace.keep() => Err(failed.into()),
@@ -120,6 +121,7 @@ impl Transfer {
                 pace.leave().await;
                 written?
             }
+            None => write.await?,
         };
         if slice.disk().is_some_and(|disk| disk.vhd) {
             let line = "The image is a fixed VHD: its footer stays behind";
