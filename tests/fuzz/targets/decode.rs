@@ -2,14 +2,14 @@
 
 #![no_main]
 
-use std::io;
+use std::{io, ops::Range};
 
 use bytes::{BufMut, BytesMut};
 use fuzz::{mend, now, seeds};
 use image::{
     decode::{DecodeError, Decoder},
     format::Compression,
-    xz::{Layout, Tail},
+    xz::{Index, Layout, Tail},
 };
 use libfuzzer_sys::fuzz_target;
 use second_codecs::{gzip, xz, zstd};
@@ -22,14 +22,32 @@ const SEEDS: fn() -> Vec<Vec<u8>> =
 
 fuzz_target!(init: seeds::write(SEEDS()), |data: &[u8]| {
     let compression = Compression::of(data);
-    check(compression, data);
-    if compression == Compression::Xz {
-        let mut file = data.to_vec();
-        mend::xz(&mut file);
-        check(compression, &file);
-        check_blocks(&file);
+    if compression != Compression::Xz {
+        return check(compression, data);
+    }
+    let mut mended = data.to_vec();
+    mend::xz(&mut mended);
+    for file in [data, &mended] {
+        // It is read before anything is decoded.
+        match layout(file) {
+            Some(Layout::Blocks(index)) => check_blocks(&index, file),
+            Some(Layout::Serial) => check(compression, file),
+            None => {}
+        }
     }
 });
+
+/// How the xz file is built, unless it is damaged.
+fn layout(file: &[u8]) -> Option<Layout> {
+    match Tail::read(file.first_chunk()?, file.last_chunk()?, file.len() as u64).ok()? {
+        Tail::Index(at) => at.parse(part(file, &at.range)).ok(),
+        Tail::Serial => Some(Layout::Serial),
+    }
+}
+
+fn part<'a>(file: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    &file[range.start as usize..range.end as usize]
+}
 
 fn check(compression: Compression, file: &[u8]) {
     let Ok(Some(image)) = decoded(Decoder::whole(compression, file)) else {
@@ -48,28 +66,19 @@ fn check(compression: Compression, file: &[u8]) {
 }
 
 /// Each block by itself, as slices are decoded: together, they are sound if and only if the file is.
-fn check_blocks(file: &[u8]) {
-    let bytes = |range: std::ops::Range<u64>| &file[range.start as usize..range.end as usize];
-    let (Some(header), Some(footer)) = (file.first_chunk(), file.last_chunk()) else {
-        return;
-    };
-    let Ok(Tail::Index(at)) = Tail::read(header, footer, file.len() as u64) else {
-        return;
-    };
-    let Ok(Layout::Blocks(index)) = at.parse(bytes(at.range.clone())) else {
-        return;
-    };
+fn check_blocks(index: &Index, file: &[u8]) {
+    check(Compression::Xz, file);
     let mut image = Vec::new();
     let mut sound = true;
     let ends = index.edges().skip(1);
     for (from, to) in index.edges().zip(ends) {
         let (staged, decoded_range, run) = index.run_between(from, to);
-        let frame = run.frame(bytes(run.records.clone())).unwrap();
-        match decoded(Decoder::run(frame, bytes(staged))) {
+        let frame = run.frame(part(file, &run.records)).unwrap();
+        match decoded(Decoder::run(frame, part(file, &staged))) {
             Ok(None) => return,
-            Ok(Some(part)) => {
-                assert_eq!(part.len() as u64, decoded_range.end - decoded_range.start);
-                image.extend_from_slice(&part);
+            Ok(Some(block)) => {
+                assert_eq!(block.len() as u64, decoded_range.end - decoded_range.start);
+                image.extend_from_slice(&block);
             }
             Err(_) => sound = false,
         }

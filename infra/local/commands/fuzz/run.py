@@ -3,10 +3,10 @@
 import os
 import re
 import shutil
+import subprocess
 
 from common.failure import Failure
 from common.paths import shown
-from common.process import run_logged
 from fuzz.build import BUILD
 
 MEMORY_MIB = 1024
@@ -39,13 +39,22 @@ def run(binary, seconds):
         folders["corpus"],
         folders["seeds"],
     ]
-    try:
-        run_logged(command, log, {**os.environ, "FUZZ_SEEDS": str(folders["seeds"]), "RUST_BACKTRACE": "1"})
-    except Failure as failure:
+    env = {**os.environ, "FUZZ_SEEDS": str(folders["seeds"]), "RUST_BACKTRACE": "1"}
+    with log.open("wb") as file:
+        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False).returncode
+    text = log.read_text(errors="replace")
+    if code:
         found = sorted(set(folders["crashes"].iterdir()) - before)
         again = [f"Once more: {shown(binary)} {shown(file)}" for file in found]
-        raise Failure("\n".join([f"{target}: {failure}", *again])) from failure
-    print(f"{target:<20}ok {summary(log.read_text(errors='replace'))}", flush=True)
+        raise Failure("\n".join([f"{target}: {reason(text)}", f"Its whole output is in {shown(log)}.", *again]))
+    print(f"{target:<20}ok {summary(text)}", flush=True)
+
+
+def reason(log):
+    """What a panic said, or why libFuzzer ended the fuzzer."""
+    said = re.search(r"panicked at .*?(?=\n(?:stack backtrace|note:|==|$))", log, re.DOTALL)
+    ended = re.search(r"ERROR: (libFuzzer: .*)", log)
+    return said[0] if said else ended[1] if ended else "it ended without a reason"
 
 
 def summary(log):

@@ -3,7 +3,7 @@ import unittest
 
 from common.paths import TOP
 from fuzz.build import FUZZ, targets
-from fuzz.run import summary
+from fuzz.run import reason, summary
 
 
 def versions(lock):
@@ -31,6 +31,19 @@ class FuzzTest(unittest.TestCase):
         )
         self.assertEqual(summary(log), "   1,234,567 inputs,  1,345 places reached")
         self.assertEqual(summary(""), "")
+
+    def test_a_panic_says_what_is_wrong(self):
+        panic = (
+            "thread '<unnamed>' (7) panicked at targets/decode.rs:42:20:\nassertion `left == right` failed\n  left: 1\n"
+            " right: 2\nstack backtrace:\n   0: rust_begin_unwind\n==7== ERROR: libFuzzer: deadly signal\n"
+        )
+        self.assertEqual(
+            reason(panic),
+            "panicked at targets/decode.rs:42:20:\nassertion `left == right` failed\n  left: 1\n right: 2",
+        )
+        self.assertEqual(
+            reason("==8== ERROR: libFuzzer: timeout after 20 seconds\n"), "libFuzzer: timeout after 20 seconds"
+        )
 
 
 if __name__ == "__main__":
