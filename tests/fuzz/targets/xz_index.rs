@@ -102,7 +102,7 @@ fn check_frames(index: &Index, bytes: &[u8], at: &Range<u64>) {
 /// The slices of a plan are the image, in its order, and lie in the file.
 fn check_plan(index: &Index, at: &Range<u64>) {
     let Ok(slices) = plan::xz(index, 0) else {
-        assert!(index.image_len() == 0 || index.image_len() % 512 != 0);
+        assert!(index.image_len() == 0 || !index.image_len().is_multiple_of(512));
         return;
     };
     assert!(!slices.is_empty() && slices.len() as u64 <= plan::MAX_SLICES);

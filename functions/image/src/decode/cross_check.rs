@@ -305,8 +305,10 @@ proptest! {
                 damage.done_to(&mut file);
             }
         }
-        // Else it would not be decoded as this.
-        prop_assume!(Compression::of(&file) == compression);
+        // A file without its magic bytes is not decoded as what it was.
+        if Compression::of(&file) != compression {
+            return Ok(());
+        }
         let first = first(compression, &file);
         if let Ok(image) = &first {
             match second(compression, &file) {

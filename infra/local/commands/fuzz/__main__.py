@@ -26,7 +26,7 @@ def main():
     chosen = options.targets or targets()
     failures = []
     try:
-        folder = build(chosen)
+        folder = build()
         for target in chosen:
             try:
                 run(folder / target, options.seconds)

@@ -19,20 +19,18 @@ def targets():
     return [binary["name"] for binary in manifest["bin"]]
 
 
-def build(chosen):
-    """Builds the chosen fuzzers, or all at once. Returns the folder in which they are."""
+def build():
+    """Builds the fuzzers. Returns the folder in which they are."""
     BUILD.mkdir(parents=True, exist_ok=True)
     install_cargo_fuzz()
-    triple = output("rustc", "--print", "host-tuple").strip()
-    # Neither has a stable counterpart: a sanitizer needs Rust's nightly version. Overflow and debug assertions are found
-    # without.
-    options = ("--sanitizer", "none", "--target", triple, "--target-dir", BUILD, "--codegen-units", "16")
-    # Without this, cargo-fuzz would let Cargo change the lock file.
+    # cargo-fuzz would let Cargo change the lock file.
     run_logged(["cargo", "metadata", "--locked", "--format-version", "1"], BUILD / "metadata.log", cwd=FUZZ)
+    triple = output("rustc", "--print", "host-tuple").strip()
+    command = [TOOLS / "cargo-fuzz" / "bin" / "cargo-fuzz", "build", "--fuzz-dir", FUZZ, "--target-dir", BUILD]
+    # Sanitizers need Rust's nightly version. They look for what only unsafe code does; overflow is found without them.
+    command += ["--target", triple, "--sanitizer", "none", "--codegen-units", "16"]
     with step("the fuzzers are built"):
-        for name in chosen if len(chosen) < len(targets()) else [()]:
-            command = [TOOLS / "cargo-fuzz" / "bin" / "cargo-fuzz", "build", "--fuzz-dir", FUZZ, *options]
-            run_logged([*command, name] if name else command, BUILD / "build.log")
+        run_logged(command, BUILD / "build.log")
     return BUILD / triple / "release"
 
 

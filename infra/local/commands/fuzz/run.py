@@ -27,7 +27,6 @@ def run(binary, seconds):
     shutil.rmtree(folders["seeds"], ignore_errors=True)
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    before = set(folders["crashes"].iterdir())
     log = BUILD / f"{target}.log"
     command = [
         binary,
@@ -41,20 +40,21 @@ def run(binary, seconds):
     ]
     env = {**os.environ, "FUZZ_SEEDS": str(folders["seeds"]), "RUST_BACKTRACE": "1"}
     with log.open("wb") as file:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False).returncode
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False)
     text = log.read_text(errors="replace")
-    if code:
-        found = sorted(set(folders["crashes"].iterdir()) - before)
-        again = [f"Once more: {shown(binary)} {shown(file)}" for file in found]
-        raise Failure("\n".join([f"{target}: {reason(text)}", f"Its whole output is in {shown(log)}.", *again]))
+    if done.returncode:
+        inputs = re.findall(r"Test unit written to (.*)", text)
+        again = [f"Once more: {shown(binary)} {shown(file)}" for file in inputs]
+        told = [f"{target}: {reason(text, done.returncode)}", f"Its whole output is in {shown(log)}."]
+        raise Failure("\n".join([*told, *again]))
     print(f"{target:<20}ok {summary(text)}", flush=True)
 
 
-def reason(log):
+def reason(log, code):
     """What a panic said, or why libFuzzer ended the fuzzer."""
     said = re.search(r"panicked at .*?(?=\n(?:stack backtrace|note:|==|$))", log, re.DOTALL)
     ended = re.search(r"ERROR: (libFuzzer: .*)", log)
-    return said[0] if said else ended[1] if ended else "it ended without a reason"
+    return said[0] if said else ended[1] if ended else f"it ended with {code}"
 
 
 def summary(log):

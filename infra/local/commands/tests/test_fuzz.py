@@ -38,12 +38,13 @@ class FuzzTest(unittest.TestCase):
             " right: 2\nstack backtrace:\n   0: rust_begin_unwind\n==7== ERROR: libFuzzer: deadly signal\n"
         )
         self.assertEqual(
-            reason(panic),
+            reason(panic, 77),
             "panicked at targets/decode.rs:42:20:\nassertion `left == right` failed\n  left: 1\n right: 2",
         )
         self.assertEqual(
-            reason("==8== ERROR: libFuzzer: timeout after 20 seconds\n"), "libFuzzer: timeout after 20 seconds"
+            reason("==8== ERROR: libFuzzer: timeout after 20 seconds\n", 70), "libFuzzer: timeout after 20 seconds"
         )
+        self.assertEqual(reason("", -9), "it ended with -9")
 
 
 if __name__ == "__main__":
