@@ -70,7 +70,8 @@ async fn the_route_is_recorded_once_and_told() {
     let write = expression(&writes[0].json(), "UpdateExpression");
     assert_eq!(
         write,
-        "SET work.route = if_not_exists(work.route, \"direct\")"
+        "SET work.route = if_not_exists(work.route, \"direct\"), \
+         work.second_route = if_not_exists(work.second_route, \"import\")"
     );
     assert_eq!(
         endpoint.log(),
