@@ -117,11 +117,24 @@ impl<'a> SharedSnapshot<'a> {
             .map_err(Failure::of("ec2:ModifySnapshotAttribute"))
     }
 
+    /// All snapshots of the job, also one that is recorded and not listed yet. One that is gone is not named: who may delete
+    /// what has a tag may not delete what is not there.
+    async fn find_all(&self) -> Result<BTreeSet<SnapshotId>, Failure> {
+        let mut found = self.blocks().find().await?;
+        let recorded = &self.job.artifacts.blocks.block_snapshot;
+        if let Some(id) = recorded
+            && !found.contains(id)
+            && blocks::describe(&self.ec2, id).await?.is_some()
+        {
+            found.insert(id.clone());
+        }
+        Ok(found)
+    }
+
     /// Deletes the snapshot, and any other that the job has in this account: the undo of [`CopyRoute::open`].
     pub async fn remove(&self, removal: &mut Removal<'_>) {
-        let recorded = self.job.artifacts.blocks.block_snapshot.clone();
-        let mut snapshots = BTreeSet::from_iter(recorded);
-        let found = self.blocks().find().await;
+        let mut snapshots = BTreeSet::new();
+        let found = self.find_all().await;
         let found = found.map(|found| snapshots.extend(found));
         removal
             .note("snapshots of the service's own, if there are any", found)

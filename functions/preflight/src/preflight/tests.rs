@@ -68,11 +68,12 @@ async fn the_route_is_recorded_once_and_told() {
     let writes = endpoint.calls_of("UpdateItem");
     assert_eq!(writes.len(), 1);
     let write = expression(&writes[0].json(), "UpdateExpression");
-    assert_eq!(
-        write,
-        "SET work.route = if_not_exists(work.route, \"direct\"), \
-         work.second_route = if_not_exists(work.second_route, \"import\")"
-    );
+    for fact in [
+        "work.route = if_not_exists(work.route, \"direct\")",
+        "work.second_route = if_not_exists(work.second_route, \"import\")",
+    ] {
+        assert!(write.contains(fact), "{write}");
+    }
     assert_eq!(
         endpoint.log(),
         ["Route direct: the role allows it, and it is the fastest"]
