@@ -133,6 +133,11 @@ fn limit(case: &Case) -> Duration {
             target,
             fault: CallFault::Timeout,
         } if target.call.starts_with("s3:") => Duration::from_secs(60),
+        // As long as EC2 may take to list a copy whose answer was lost.
+        Injection::Call {
+            target,
+            fault: CallFault::ServerError | CallFault::Timeout | CallFault::FunctionKilled,
+        } if target.call == "ec2:CopySnapshot" => Duration::from_secs(75),
         Injection::Call {
             fault: CallFault::Timeout,
             ..

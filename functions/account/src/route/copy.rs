@@ -11,12 +11,14 @@ mod tests;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_sdk_ec2::types::{OperationType, ResourceType, SnapshotAttributeName};
 use cloudupload::{
     aws::{Failure, RetryCount},
     clock::Timestamp,
     job::{Artifacts, Intent, Job, SnapshotId, Unrecorded},
     messages::TransferOutput,
+    retry::RetryBudget,
     store::Jobs,
     target::{Encryption, Region},
 };
@@ -39,6 +41,13 @@ use crate::{
 
 /// Time that EC2 may take to list a copy.
 const LISTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Attempts at a copy that EC2 throttles: half a minute.
+const THROTTLED: RetryBudget = RetryBudget {
+    attempts: 9,
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(10),
+};
 
 /// EC2's codes for "20 copies are at work already".
 const TOO_MANY_COPIES: [&str; 2] = ["ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded"];
@@ -257,7 +266,16 @@ impl<'a> CopyRoute<'a> {
         }
         self.shared.share(id).await?;
         self.shared.jobs.intend(self.job().id, Intent::Copy).await?;
-        match self.begin_copy(id).await {
+        let mut attempts = THROTTLED.start();
+        let begun = loop {
+            match self.begin_copy(id).await {
+                // Nothing was made of a call that was throttled.
+                Err(failure)
+                    if failure.has_any_code(THROTTLING_ERRORS) && attempts.again().await => {}
+                begun => break begun,
+            }
+        };
+        match begun {
             Ok(copy) => self.take(copy).await,
             Err(failure) if failure.has_any_code(&TOO_MANY_COPIES) => Ok(SnapshotStatus::Working {
                 percent: None,

@@ -163,6 +163,20 @@ async fn an_answer_that_is_lost_is_not_repeated_blindly() {
 }
 
 #[tokio::test]
+async fn a_throttled_copy_is_tried_again_at_once() {
+    let mut throttled = 3;
+    let endpoint = accounts("completed", &[], move |call| {
+        throttled -= 1;
+        match throttled {
+            0.. => call.refusal(503, "RequestLimitExceeded", "later"),
+            _ => copied(call),
+        }
+    });
+    let status = poll(&endpoint, &sealed(&json!({}))).await.unwrap();
+    assert_eq!(line(status), "Copying into your account: snap-2");
+}
+
+#[tokio::test]
 async fn too_many_copies_at_a_time_are_waited_for() {
     let endpoint = accounts("completed", &[], |call| {
         let message =
