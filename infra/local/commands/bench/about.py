@@ -46,10 +46,10 @@ is compared, with the file in the page cache:
     xz -dc -T1 IMAGE.raw.xz | cat >/dev/null
     cargo install coldsnap --version {COLDSNAP} --locked
     target/quick/ebs-sink --port 4886
-    export AWS_ENDPOINT_URL_EBS=http://127.0.0.1:4886 AWS_REGION=eu-central-1
-    export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-    xz -dk -T0 IMAGE.raw.xz && coldsnap upload --no-progress IMAGE.raw
-    xz -dk -T0 IMAGE.raw.xz && coldsnap upload --no-progress --omit-zero-blocks IMAGE.raw""",
+    export AWS_REGION=eu-central-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+    xz -dk -T0 IMAGE.raw.xz
+    coldsnap --endpoint http://127.0.0.1:4886 upload --no-progress IMAGE.raw
+    coldsnap --endpoint http://127.0.0.1:4886 upload --no-progress --omit-zero-blocks IMAGE.raw""",
     "Memory of `transfer` when it writes blocks": """\
 Peak resident set (`VmHWM`) of the largest process in the runs above, and in one with a disk of 16 GiB: an xz file made
 of the blocks of the other, four times each.""",

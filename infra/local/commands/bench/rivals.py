@@ -55,8 +55,8 @@ def coldsnap(file, sink, env, *options):
         output("xz", "-dk", "-T0", file)
         unpacked = time.perf_counter() - began
         answer = subprocess.run(
-            [COLDSNAP_ROOT / "bin" / "coldsnap", "upload", "--no-progress", *options, raw],
-            env={**environment(env), "AWS_ENDPOINT_URL_EBS": sink.url},
+            [COLDSNAP_ROOT / "bin" / "coldsnap", "--endpoint", sink.url, "upload", "--no-progress", *options, raw],
+            env=environment(env),
             stdout=subprocess.PIPE,
             check=False,
         )
