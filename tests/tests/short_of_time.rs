@@ -1,6 +1,6 @@
 //! Functions whose time is up before their work is done. Here they get seconds, where on AWS they have 15 minutes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Stack, Upload, disk};
 
 /// In seconds: one more than `receive` reserves for its end.
@@ -27,17 +27,23 @@ async fn who_is_called_again_and_who_fails() {
     stack.set_timeout(TRANSFER_SLICE, ENOUGH).await;
 }
 
-/// An upload of a file of which OBS sends some megabytes, and more only when the function's time is up.
-async fn slow(stack: &Stack, package: &str, range: bool) -> Upload {
+/// In bytes: what `receive` reads over one connection.
+const PIECE: usize = 8 << 20;
+
+/// An upload of a file while OBS serves it like that.
+async fn slow(stack: &Stack, package: &str, faults: Vec<Value>) -> Upload {
     let upload = stack.upload(package, "disk.raw");
     stack.build(&upload, &disk::disk().await.raw).await;
-    let pause = json!({"after": 12 << 20, "pause": 2.5, "range": range});
-    stack.set_obs_faults(&upload, json!([pause, pause])).await;
+    stack.set_obs_faults(&upload, faults.into()).await;
     upload
 }
 
 async fn a_file_that_comes_in_two_goes(stack: &Stack) {
-    let upload = slow(stack, "two-goes", true).await;
+    // The second piece comes only when the function's time is up; pieces are served as often as they are asked for.
+    let pause = json!({"from": PIECE, "after": 1 << 20, "pause": 2.5, "range": true});
+    let pieces = (0..6).map(|piece| json!({"from": piece * PIECE, "range": true}));
+    let faults = [pause].into_iter().chain(pieces.cycle().take(6 * 4));
+    let upload = slow(stack, "two-goes", faults.collect()).await;
     let job = stack.create(&upload).await;
     let job = stack.success(job.id()).await;
     let log = stack.log(job.id()).await;
@@ -48,7 +54,8 @@ async fn a_file_that_comes_in_two_goes(stack: &Stack) {
 }
 
 async fn a_file_that_obs_serves_only_as_a_whole(stack: &Stack) {
-    let upload = slow(stack, "as-a-whole", false).await;
+    let pause = json!({"after": 12 << 20, "pause": 2.5, "range": false});
+    let upload = slow(stack, "as-a-whole", vec![pause; 12]).await;
     let job = stack.create(&upload).await;
     let job = stack.failure(job.id()).await;
     let details = job.details();

@@ -2,7 +2,7 @@
 //! the result, and not at which run brought it about.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use tests::{Fault, FaultClient, JobId, Rule, RuleGuard, Stack, function, unique};
+use tests::{Fault, FaultClient, JobId, Route, Rule, RuleGuard, Stack, function, unique};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// As many slots as the stack has. Each test takes what its jobs need, so that none of them waits for those of another.
@@ -170,7 +170,12 @@ async fn what_could_not_be_removed() {
     let _slot = slots(1).await;
     let stack = Stack::new().await;
     let (id, rule) = stack
-        .stalled("sweep-left", function::SEAL, "ec2:ImportSnapshot")
+        .stalled_via(
+            Route::Import,
+            "sweep-left",
+            function::SEAL,
+            "ec2:ImportSnapshot",
+        )
         .await;
     let denied = Rule::of_job(id, function::FINISH, "s3:DeleteObject", Fault::AccessDenied);
     let denied = FaultClient::from_env().add(denied.for_all()).await;
