@@ -89,10 +89,7 @@ impl Ami<'_> {
         let answer = ec2
             .register_image()
             .name(self.name())
-            .description(tags::description(&format!(
-                "{} from {}/{}",
-                request.filename, request.project, request.package
-            )))
+            .description(tags::origin(job))
             .architecture(match request.arch {
                 Arch::X86_64 => ArchitectureValues::X8664,
                 Arch::Aarch64 => ArchitectureValues::Arm64,

@@ -23,7 +23,10 @@ use image::slice::{Slice, SliceReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::bucket::bucket_name;
+pub(crate) use self::{
+    blocks::{BLOCK, checksum},
+    bucket::bucket_name,
+};
 pub use self::{
     blocks::{Blocks, BlocksError},
     bucket::{BucketError, BucketRoute, Parts},

@@ -69,6 +69,17 @@ pub(crate) fn all(job: &Job, tag: &JobTag) -> Vec<Tag> {
         .collect()
 }
 
+/// The same for EBS direct.
+pub(crate) fn all_for_ebs(job: &Job, tag: &JobTag) -> Vec<aws_sdk_ebs::types::Tag> {
+    let tags = all(job, tag).into_iter().map(|tag| {
+        aws_sdk_ebs::types::Tag::builder()
+            .set_key(tag.key)
+            .set_value(tag.value)
+            .build()
+    });
+    tags.collect()
+}
+
 pub(crate) fn specification(what: ResourceType, job: &Job, tag: &JobTag) -> TagSpecification {
     TagSpecification::builder()
         .resource_type(what)
@@ -79,6 +90,15 @@ pub(crate) fn specification(what: ResourceType, job: &Job, tag: &JobTag) -> TagS
 /// Characters of a description. EC2 takes ASCII only ("Character sets beyond ASCII are not supported", as it answers), and
 /// documents 255 characters for its security groups; it documents nothing for images and snapshots.
 const DESCRIPTION: usize = 255;
+
+/// The description of an AMI or its snapshot: where it came from.
+pub(crate) fn origin(job: &Job) -> String {
+    let request = &job.request;
+    description(&format!(
+        "{} from {}/{}",
+        request.filename, request.project, request.package
+    ))
+}
 
 /// A text that EC2 takes for a description.
 pub(crate) fn description(text: &str) -> String {

@@ -4,9 +4,7 @@ use aws_sdk_ebs::{primitives::ByteStream, types::ChecksumAlgorithm};
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, ResourceType, SnapshotDiskContainer, UserBucket,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::aws::{self, Failure};
-use sha2::{Digest, Sha256};
 
 use super::{
     CopyRoute,
@@ -16,9 +14,6 @@ use crate::{Session, route, tags};
 
 /// A snapshot that does not exist, with an id that could.
 pub(super) const NO_SNAPSHOT: &str = "snap-00000000000000000";
-
-/// Bytes of a block (EBS direct API reference, PutSnapshotBlock, `DataLength`).
-const BLOCK: usize = 512 << 10;
 
 /// Minutes after which EBS cancels a snapshot that nobody goes on with: the fewest that there are (EBS direct API
 /// reference, StartSnapshot, `Timeout`). No snapshot is started here; if one were, it would be gone by then.
@@ -205,15 +200,11 @@ impl Probes<'_> {
     /// A snapshot is only started from a parent that exists.
     async fn start_snapshot(&self) -> Probed {
         let Session { job, tag, ebs, .. } = self.session;
-        let tags = tags::all(job, tag).into_iter().map(|tag| {
-            let ours = aws_sdk_ebs::types::Tag::builder();
-            ours.set_key(tag.key).set_value(tag.value).build()
-        });
         let answer = ebs
             .start_snapshot()
             .parent_snapshot_id(NO_SNAPSHOT)
             .volume_size(1)
-            .set_tags(Some(tags.collect()))
+            .set_tags(Some(tags::all_for_ebs(job, tag)))
             .timeout(SHORTEST_TIMEOUT)
             .send()
             .await;
@@ -222,16 +213,16 @@ impl Probes<'_> {
 
     /// The block is one that EBS would take, so that nothing but the permission and the snapshot can be at fault.
     async fn put_snapshot_block(&self) -> Probed {
-        let block = vec![0; BLOCK];
+        let block = vec![0; route::BLOCK];
         let answer = self
             .session
             .ebs
             .put_snapshot_block()
             .snapshot_id(NO_SNAPSHOT)
             .block_index(0)
-            .data_length(BLOCK as i32)
+            .data_length(route::BLOCK as i32)
             .checksum_algorithm(ChecksumAlgorithm::ChecksumAlgorithmSha256)
-            .checksum(BASE64_STANDARD.encode(Sha256::digest(&block)))
+            .checksum(route::checksum(&block))
             .block_data(ByteStream::from(block))
             .send()
             .await;

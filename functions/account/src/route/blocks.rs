@@ -12,8 +12,9 @@ mod writer;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use aws_sdk_ebs::types::{SseType, Tag};
+use aws_sdk_ebs::types::SseType;
 use aws_sdk_ec2::types::{Filter, Snapshot, SnapshotState};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::{
     aws::{self, Failure, RetryCount},
     clock::Timestamp,
@@ -27,6 +28,7 @@ use image::{
     slice::{Slice, SliceReader},
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use self::writer::WriteError;
 use self::{reader::BlockReader, writer::BlockWriter};
@@ -38,7 +40,12 @@ use crate::{
 };
 
 /// Bytes of a block.
-const BLOCK: usize = 512 << 10;
+pub(crate) const BLOCK: usize = 512 << 10;
+
+/// The checksum of a block, as PutSnapshotBlock takes it: SHA-256 in Base64.
+pub(crate) fn checksum(block: &[u8]) -> String {
+    BASE64_STANDARD.encode(Sha256::digest(block))
+}
 
 const GIB: u64 = 1 << 30;
 
@@ -177,19 +184,12 @@ impl BlockSnapshot<'_> {
             return Err(BlocksError::TooLarge { gib });
         }
         self.jobs.intend(self.job.id, Intent::Snapshot).await?;
-        let request = &self.job.request;
-        let tags = tags::all(self.job, self.tag)
-            .into_iter()
-            .map(|tag| Tag::builder().set_key(tag.key).set_value(tag.value).build());
         let answer = self
             .ebs
             .start_snapshot()
             .volume_size(gib as i64)
-            .description(tags::description(&format!(
-                "{} from {}/{}",
-                request.filename, request.project, request.package
-            )))
-            .set_tags(Some(tags.collect()))
+            .description(tags::origin(self.job))
+            .set_tags(Some(tags::all_for_ebs(self.job, self.tag)))
             .client_token(self.tag.client_token())
             .timeout(IDLE_MINUTES)
             .set_encrypted(new.encryption.is_wished().then_some(true))
@@ -276,12 +276,8 @@ impl BlockSnapshot<'_> {
         if failure.transient || failure.has_code("AccessDeniedException") {
             return Ok(false);
         }
-        let snapshot = self.describe(self.id()?).await?;
+        let snapshot = describe(&self.ec2, self.id()?).await?;
         Ok(snapshot.is_some_and(|snapshot| snapshot.state == Some(SnapshotState::Completed)))
-    }
-
-    async fn describe(&self, id: &SnapshotId) -> Result<Option<Snapshot>, Failure> {
-        describe(&self.ec2, id).await
     }
 
     /// How far the sealed snapshot is.

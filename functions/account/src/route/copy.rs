@@ -295,10 +295,7 @@ impl<'a> CopyRoute<'a> {
             .copy_snapshot()
             .source_region(request.ec2.region.to_string())
             .source_snapshot_id(id.as_str())
-            .description(tags::description(&format!(
-                "{} from {}/{}",
-                request.filename, request.project, request.package
-            )))
+            .description(tags::origin(self.job()))
             .tag_specifications(tags::specification(
                 ResourceType::Snapshot,
                 self.job(),

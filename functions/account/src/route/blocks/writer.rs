@@ -6,7 +6,6 @@ use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_sdk_ebs::{
     Client, config::retry::RetryConfig, primitives::ByteStream, types::ChecksumAlgorithm,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use cloudupload::{
     aws::{Failure, RetryCount},
@@ -15,10 +14,9 @@ use cloudupload::{
     retry::{self, RetryBudget},
 };
 use image::slice::SliceError;
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
-use super::{BLOCK, BlockReader, NOT_FOUND, reader::Block};
+use super::{BLOCK, BlockReader, NOT_FOUND, checksum, reader::Block};
 use crate::pace::Pace;
 
 /// Puts in flight: so many, and what waits for an answer of EBS has a bound of 16 MiB.
@@ -100,7 +98,7 @@ impl BlockWriter {
     }
 
     async fn put(self, block: Block) -> Result<(), Failure> {
-        let checksum = BASE64_STANDARD.encode(Sha256::digest(&block.data));
+        let checksum = checksum(&block.data);
         let mut attempts = PUT.start();
         loop {
             self.pace.take().await;
