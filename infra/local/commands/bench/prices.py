@@ -1,8 +1,8 @@
 """List prices of us-east-1 in dollars, and what a call costs by them.
 
-Sources: EBS user guide, "Pricing for EBS direct APIs"; aws.amazon.com/lambda/pricing, /step-functions/pricing and
-/dynamodb/pricing. The prices of S3, CloudWatch, API Gateway and of stored snapshots are those that have held for
-years, and were not looked up again.
+Source of the price of blocks: EBS user guide, "Pricing for EBS direct APIs". The others were taken from what others
+quote of AWS's pages (DynamoDB, Lambda, Step Functions) or not looked up at all (S3, CloudWatch, API Gateway, stored
+snapshots).
 """
 
 LOOKED_UP = "2026-11-27"
