@@ -75,6 +75,19 @@ const fn nanoseconds(compression: Compression) -> Weights {
     Weights { staged, image }
 }
 
+/// Nanoseconds that a slice takes for a byte of the image if zeros are written, too: 800 blocks of 512 KiB a second, shared
+/// by [`SIDE_BY_SIDE`] slices, are 52 MB/s each.
+const WRITTEN: u128 = 20;
+
+/// [`nanoseconds`] of a slice all of which is written.
+fn nanoseconds_written(compression: Compression) -> Weights {
+    let usual = nanoseconds(compression);
+    Weights {
+        image: usual.image.max(WRITTEN),
+        ..usual
+    }
+}
+
 /// Why no plan brings an image through in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
@@ -98,6 +111,12 @@ pub enum TooSlow {
         LONGEST_TIME / MINUTE
     )]
     TooMuch,
+    #[error(
+        "the snapshot is encrypted, so that zeros have to be written, too, and of a part of the disk that takes about \
+         {minutes} minutes, longer than a function may run: make the disk smaller, compress it in blocks with \
+         \"xz -T0 --block-size=24MiB\", or upload it unencrypted"
+    )]
+    Written { minutes: u64 },
 }
 
 /// Checks that each slice of a plan can be transferred in the time of a function. `image_len` is how many bytes the image
@@ -107,11 +126,11 @@ pub enum TooSlow {
 /// [`TooSlow`], with what to do instead.
 pub fn check_time(slices: &[Slice], image_len: u64) -> Result<(), TooSlow> {
     for slice in slices {
-        let time = time_of(slice, image_len);
+        let time = time_of(slice, image_len, nanoseconds);
         if time <= LONGEST_TIME {
             continue;
         }
-        let minutes = u64::try_from(time.div_ceil(MINUTE)).unwrap_or(u64::MAX);
+        let minutes = minutes(time);
         return Err(match &slice.coding {
             Coding::XzRun(run) if run.blocks == 1 && slices.len() > 1 => {
                 TooSlow::OneBlock { minutes }
@@ -131,15 +150,35 @@ pub fn check_time(slices: &[Slice], image_len: u64) -> Result<(), TooSlow> {
     Ok(())
 }
 
-/// Nanoseconds that a slice takes. One of unknown length has `image_len` bytes at least.
-fn time_of(slice: &Slice, image_len: u64) -> u128 {
+/// Checks the same of a disk of which zeros are written, too.
+///
+/// # Errors
+/// [`TooSlow::Written`].
+pub fn check_time_written(slices: &[Slice], image_len: u64) -> Result<(), TooSlow> {
+    let times = slices
+        .iter()
+        .map(|slice| time_of(slice, image_len, nanoseconds_written));
+    match times.max() {
+        Some(time) if time > LONGEST_TIME => Err(TooSlow::Written {
+            minutes: minutes(time),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn minutes(nanoseconds: u128) -> u64 {
+    u64::try_from(nanoseconds.div_ceil(MINUTE)).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds that a slice takes by these weights. One of unknown length has `image_len` bytes at least.
+fn time_of(slice: &Slice, image_len: u64, weights: impl Fn(Compression) -> Weights) -> u128 {
     let compression = match &slice.coding {
         Coding::Whole(compression) => *compression,
         Coding::XzRun(_) => Compression::Xz,
     };
     let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
     let image_len = slice.image.as_ref().map_or(image_len, len);
-    nanoseconds(compression).of(len(&slice.staged), image_len)
+    weights(compression).of(len(&slice.staged), image_len)
 }
 
 /// Plans an uncompressed image of `len` bytes, whose partition table needs `needs`: slices of one size, within
@@ -210,13 +249,23 @@ fn count_for(time: u128) -> u64 {
 fn shares(last: Edge) -> (u64, Weights) {
     let total = work(last, XZ_WORK);
     let count = usual_count(u64::try_from(total / AIM_WORK).unwrap_or(u64::MAX));
-    let times = nanoseconds(Compression::Xz);
-    // The longest slice of all is data without a zero.
-    let longest = total / u128::from(count) / XZ_WORK.staged * times.staged;
+    let (times, written) = (
+        nanoseconds(Compression::Xz),
+        nanoseconds_written(Compression::Xz),
+    );
+    // The longest slices of all: data without a zero, and zeros that are written.
+    let share = total / u128::from(count);
+    let longest =
+        (share / XZ_WORK.staged * times.staged).max(share / XZ_WORK.image * written.image);
     if longest <= AIM_TIME {
         return (count, XZ_WORK);
     }
-    (count.max(count_for(work(last, times))), times)
+    // Whether zeros are written is not known yet: the plan is for both, as long as there are slices enough.
+    let weights = match work(last, written) <= AIM_TIME * u128::from(MAX_SLICES) {
+        true => written,
+        false => times,
+    };
+    (count.max(count_for(work(last, weights))), weights)
 }
 
 /// Cuts an xz file into slices, each from one of these edges to the next: for each equal share of the work, at the edge
@@ -561,8 +610,9 @@ mod tests {
         assert_eq!(check_time(&slices, 2 * TIB), Ok(()));
         let count = slices.len() as u64;
         assert!(count > USUAL_SLICES && count.is_multiple_of(SIDE_BY_SIDE));
-        // A sparse one of that size has the usual number.
-        assert_eq!(check_xz(&sparse(2 * TIB, 10 << 30)).len(), 32);
+        // Of a sparse one, zeros may have to be written.
+        assert_eq!(check_xz(&sparse(2 * TIB, 10 << 30)).len(), 72);
+        assert_eq!(check_xz(&sparse(TIB / 2, 10 << 30)).len(), 32);
         let slices = check_plain(4 * TIB);
         assert_eq!(check_time(&slices, 4 * TIB), Ok(()));
         assert!(slices.len() as u64 > USUAL_SLICES);
@@ -602,6 +652,29 @@ mod tests {
             "even 352 functions need more than 14 minutes each for the image, longer than they may run: make it smaller"
         );
         assert_eq!(check_time(&check_plain(LARGEST), 0), Err(TooSlow::TooMuch));
+    }
+
+    #[test]
+    fn large_disks_are_planned_so_that_zeros_can_be_written() {
+        for (len, data) in [
+            (TIB / 4, 10 << 30),
+            (TIB, 10 << 30),
+            (TIB, TIB / 2),
+            (8 * TIB, 100 << 30),
+        ] {
+            let slices = check_xz(&sparse(len, data));
+            assert_eq!(check_time_written(&slices, len), Ok(()), "{len} {data}");
+            assert_eq!(check_time(&slices, len), Ok(()), "{len} {data}");
+        }
+        let slices = check_xz(&sparse(LARGEST, 10 << 30));
+        let refused = check_time_written(&slices, LARGEST).unwrap_err();
+        assert!(
+            matches!(refused, TooSlow::Written { minutes: 40..90 }),
+            "{refused:?}"
+        );
+        let slices = serial(Compression::Gzip, 1 << 30, 0);
+        assert_eq!(check_time_written(&slices, 30 << 30), Ok(()));
+        assert!(check_time_written(&slices, 60 << 30).is_err());
     }
 
     #[test]

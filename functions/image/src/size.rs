@@ -1,4 +1,4 @@
-//! How many bytes an image has, as well as that can be known before it is decoded.
+//! How many bytes an image has, as well as that can be known before it is decoded: decoding may find more.
 
 use crate::vhd::FOOTER_LEN;
 
@@ -9,52 +9,31 @@ pub const GZIP_LEN_LEN: usize = 4;
 
 const GIB: u64 = 1 << 30;
 
-/// Bytes of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageLen {
-    Exact(u64),
-    /// Only decoding tells whether there are more.
-    AtLeast(u64),
+/// Bytes of a volume for a disk, of which an image has `len` bytes and the partition table needs `needs`. A sector beyond
+/// whole GiB, in which sizes of volumes are counted, is taken for the footer of a fixed VHD unless the table needs it: it
+/// may be left behind, and would cost a GiB.
+pub fn volume(len: u64, needs: u64) -> u64 {
+    let footer = FOOTER_LEN as u64;
+    let disk = if len % GIB == footer {
+        len - footer
+    } else {
+        len
+    };
+    disk.max(needs)
 }
 
-impl ImageLen {
-    pub fn bytes(self) -> u64 {
-        match self {
-            Self::Exact(bytes) | Self::AtLeast(bytes) => bytes,
-        }
-    }
-
-    pub fn is_exact(self) -> bool {
-        matches!(self, Self::Exact(_))
-    }
-
-    /// Bytes of a volume for the disk, whose partition table needs `needs`. A sector beyond whole GiB, in which sizes of
-    /// volumes are counted, is taken for the footer of a fixed VHD unless the table needs it: it may be left behind, and would
-    /// cost a GiB.
-    pub fn volume(self, needs: u64) -> u64 {
-        let bytes = self.bytes();
-        let footer = FOOTER_LEN as u64;
-        let disk = if bytes % GIB == footer {
-            bytes - footer
-        } else {
-            bytes
-        };
-        disk.max(needs)
-    }
-}
-
-/// Bytes of an image compressed with gzip, by the last four bytes of the file: its length modulo 2^32 (RFC 1952, 2.3.1), of
+/// Least bytes of an image compressed with gzip, by the last four bytes of the file: its length modulo 2^32 (RFC 1952, 2.3.1), of
 /// at least `needs`. Wrong for a file of several members, of which they tell only the last one's.
-pub fn gzip(last: [u8; GZIP_LEN_LEN], needs: u64) -> ImageLen {
+pub fn gzip(last: [u8; GZIP_LEN_LEN], needs: u64) -> u64 {
     let modulo = u64::from(u32::from_le_bytes(last));
     let more = modulo.wrapping_sub(needs) & u64::from(u32::MAX);
-    ImageLen::AtLeast(needs.saturating_add(more))
+    needs.saturating_add(more)
 }
 
-/// Bytes of an image compressed with zstd, by the start of the file: what its first frame's header says (RFC 8878,
+/// Least bytes of an image compressed with zstd, by the start of the file: what its first frame's header says (RFC 8878,
 /// 3.1.1.1), 0 if it says nothing. There may be more frames.
-pub fn zstd(start: &[u8]) -> ImageLen {
-    ImageLen::AtLeast(frame_content_size(start).unwrap_or(0))
+pub fn zstd(start: &[u8]) -> u64 {
+    frame_content_size(start).unwrap_or(0)
 }
 
 fn frame_content_size(start: &[u8]) -> Option<u64> {
@@ -79,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_volume_is_as_large_as_image_and_table_need() {
-        for (len, needs, volume) in [
+        for (len, needs, expected) in [
             (10 * GIB, 0, 10 * GIB),
             (10 * GIB, 11 * GIB, 11 * GIB),
             // A fixed VHD.
@@ -89,7 +68,7 @@ mod tests {
             (10 * GIB + 512, 10 * GIB + 512, 10 * GIB + 512),
             (10 * GIB + 1024, 0, 10 * GIB + 1024),
         ] {
-            assert_eq!(ImageLen::Exact(len).volume(needs), volume);
+            assert_eq!(volume(len, needs), expected);
         }
     }
 
@@ -105,7 +84,7 @@ mod tests {
             (0, 10 * GIB, 12 * GIB),
         ] {
             let last = (len as u32).to_le_bytes();
-            assert_eq!(gzip(last, needs), ImageLen::AtLeast(expected));
+            assert_eq!(gzip(last, needs), expected);
         }
     }
 
@@ -122,7 +101,7 @@ mod tests {
             (b"\x28\xB5\x2F\xFD\xC4\x58", 0),
             (b"", 0),
         ] {
-            assert_eq!(zstd(start), ImageLen::AtLeast(len), "{start:x?}");
+            assert_eq!(zstd(start), len, "{start:x?}");
         }
     }
 
@@ -130,7 +109,7 @@ mod tests {
         #[test]
         fn a_gzip_file_is_measured_if_its_table_needs_all_but_4_gib(len in 0..1u64 << 45, less in 0..1u64 << 32) {
             let needs = len.saturating_sub(less);
-            prop_assert_eq!(gzip((len as u32).to_le_bytes(), needs), ImageLen::AtLeast(len));
+            prop_assert_eq!(gzip((len as u32).to_le_bytes(), needs), len);
         }
 
         #[test]

@@ -16,7 +16,7 @@ use image::{
     format::Compression,
     partition::Table,
     plan::{self, TooSlow},
-    size::{self, GZIP_LEN_LEN, ImageLen, ZSTD_HEADER_LEN},
+    size::{self, GZIP_LEN_LEN, ZSTD_HEADER_LEN},
     slice::Slice,
     xz::{FOOTER_LEN, HEADER_LEN, Layout, Tail, XzError},
 };
@@ -46,10 +46,9 @@ pub struct Findings {
     pub compression: Compression,
     pub table: Table,
     pub slices: Vec<Slice>,
-    /// Bytes of a volume for the disk ([`ImageLen::volume`]).
+    /// Bytes of a volume for the disk ([`size::volume`]). The disk turns out to have more if the file does not tell its
+    /// length.
     pub volume_bytes: u64,
-    /// Whether the length of the image is known. If not, the disk may turn out to have more than `volume_bytes`.
-    pub exact: bool,
 }
 
 /// Inspects a staged file of `size` bytes, called `name` in OBS.
@@ -70,15 +69,14 @@ pub async fn inspect(
     let head = Decoder::whole(compression, stream).head().await?;
     let table = disk::inspect(name, compression, &head)?;
     let (slices, len) = staged.plan(compression, &start, table.needs).await?;
-    let volume_bytes = len.volume(table.needs);
+    let volume_bytes = size::volume(len, table.needs);
     disk::check_volume(volume_bytes)?;
-    plan::check_time(&slices, len.bytes().max(table.needs))?;
+    plan::check_time(&slices, len.max(table.needs))?;
     Ok(Findings {
         compression,
         table,
         slices,
         volume_bytes,
-        exact: len.is_exact(),
     })
 }
 
@@ -90,27 +88,27 @@ struct Staged<'a> {
 }
 
 impl Staged<'_> {
-    /// The slices of the image, and its length.
+    /// The slices of the image, and its length, as far as that is known.
     async fn plan(
         &self,
         compression: Compression,
         start: &[u8],
         needs: u64,
-    ) -> Result<(Vec<Slice>, ImageLen), InspectError> {
+    ) -> Result<(Vec<Slice>, u64), InspectError> {
         let serial = || plan::serial(compression, self.size, needs);
         Ok(match compression {
-            Compression::Plain => (plan::plain(self.size, needs)?, ImageLen::Exact(self.size)),
+            Compression::Plain => (plan::plain(self.size, needs)?, self.size),
             Compression::Xz => match self.xz_layout(start).await? {
                 Layout::Blocks(index) => {
-                    let len = ImageLen::Exact(index.image_len());
+                    let len = index.image_len();
                     (plan::xz(&index, needs)?, len)
                 }
-                Layout::Serial => (serial(), ImageLen::AtLeast(needs)),
+                Layout::Serial => (serial(), needs),
             },
             Compression::Gzip => {
                 let last: Option<[u8; GZIP_LEN_LEN]> = self.last().await?;
                 let len = last.map(|last| size::gzip(last, needs));
-                (serial(), len.unwrap_or(ImageLen::AtLeast(needs)))
+                (serial(), len.unwrap_or(needs))
             }
             Compression::Zstd => (serial(), size::zstd(start)),
         })

@@ -24,7 +24,7 @@ use cloudupload::{
     target::Encryption,
 };
 use image::{
-    plan::SIDE_BY_SIDE,
+    plan::{self, SIDE_BY_SIDE, TooSlow},
     slice::{Slice, SliceReader},
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::writer::WriteError;
 use self::{reader::BlockReader, writer::BlockWriter};
-use super::SliceTarget;
+use super::{SliceTarget, SnapshotStatus, short_wait};
 use crate::{
     messages::RouteSlice,
     pace::Pace,
@@ -86,6 +86,8 @@ pub enum BlocksError {
     #[error("the disk has {gib} GiB, and EBS takes no more than {MAX_VOLUME}: make it smaller")]
     TooLarge { gib: u64 },
     #[error("{0}")]
+    TooSlow(#[from] TooSlow),
+    #[error("{0}")]
     Aws(#[from] Failure),
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -102,7 +104,7 @@ pub enum BlocksError {
         message: String,
     },
     #[error("{snapshot} is at {progress} after {} s: given up", .waited.as_secs())]
-    TooSlow {
+    NotCompleted {
         snapshot: SnapshotId,
         progress: String,
         waited: Duration,
@@ -142,6 +144,7 @@ pub(super) fn pair(slices: Vec<Slice>) -> Vec<RouteSlice> {
 pub(super) struct New<'a> {
     /// Bytes of the disk.
     pub(super) volume_bytes: u64,
+    pub(super) slices: &'a [Slice],
     pub(super) encryption: &'a Encryption,
     /// The key, where one is wished.
     pub(super) key_arn: Option<String>,
@@ -202,14 +205,18 @@ impl BlockSnapshot<'_> {
             answer.kms_key_arn.is_some() || !matches!(answer.sse_type, None | Some(SseType::None));
         let id = answer.snapshot_id.unwrap_or_default().parse();
         let id: SnapshotId = id.map_err(|bad| Failure::unexpected(START, format!("{bad}")))?;
+        let writes_zeros = is_encrypted || new.is_copied_encrypted;
         let blocks = BlocksArtifacts {
             block_snapshot: Some(id),
             volume_gib: Some(gib),
-            writes_zeros: Some(is_encrypted || new.is_copied_encrypted),
+            writes_zeros: Some(writes_zeros),
             ..BlocksArtifacts::default()
         };
         let update = Artifacts { blocks, ..found };
         self.jobs.record_once(self.job.id, &update).await?;
+        if writes_zeros {
+            plan::check_time_written(new.slices, new.volume_bytes)?;
+        }
         Ok(is_encrypted)
     }
 
@@ -280,15 +287,23 @@ impl BlockSnapshot<'_> {
         Ok(snapshot.is_some_and(|snapshot| snapshot.state == Some(SnapshotState::Completed)))
     }
 
-    /// How far the sealed snapshot is.
-    pub(super) async fn look(&self) -> Result<Look, BlocksError> {
+    /// What to wait for, unless the sealed snapshot is complete.
+    pub(super) async fn wait(&self) -> Result<Option<SnapshotStatus>, BlocksError> {
         let id = self.id()?;
         let (Some(sealed), Some(gib)) = (self.artifacts().sealed, self.artifacts().volume_gib)
         else {
             return Err(Unrecorded("end of the snapshot").into());
         };
         let waited = Timestamp::now().since(sealed);
-        look(&self.ec2, id, waited, completion_budget(gib)).await
+        let look = look(&self.ec2, id, waited, completion_budget(gib)).await?;
+        Ok(match look {
+            Look::Completed => None,
+            Look::Pending { progress } => Some(SnapshotStatus::Working {
+                percent: None,
+                line: format!("EBS completes {id}: it is at {progress}"),
+                wait: short_wait(waited),
+            }),
+        })
     }
 
     /// All snapshots of the job in the account, which are to be deleted: the undo of [`start`](Self::start).
@@ -333,7 +348,7 @@ pub(super) async fn look(
     match state {
         Some(SnapshotState::Completed) => Ok(Look::Completed),
         Some(SnapshotState::Pending) | None if waited <= budget => Ok(Look::Pending { progress }),
-        Some(SnapshotState::Pending) | None => Err(BlocksError::TooSlow {
+        Some(SnapshotState::Pending) | None => Err(BlocksError::NotCompleted {
             snapshot: id.clone(),
             progress,
             waited,

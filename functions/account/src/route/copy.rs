@@ -182,6 +182,7 @@ impl<'a> CopyRoute<'a> {
     ) -> Result<Vec<RouteSlice>, CopyError> {
         let new = New {
             volume_bytes,
+            slices: &slices,
             encryption: &Encryption::Default,
             key_arn: None,
             is_copied_encrypted: self.is_copied_encrypted().await?,
@@ -235,15 +236,10 @@ impl<'a> CopyRoute<'a> {
         }
         let blocks = self.shared.blocks();
         let id = blocks.id()?;
-        if let Look::Pending { progress } = blocks.look().await? {
-            let sealed = self.job().artifacts.blocks.sealed;
-            return Ok(SnapshotStatus::Working {
-                percent: None,
-                line: format!("EBS completes {id}: it is at {progress}"),
-                wait: short_wait(age(sealed)),
-            });
+        match blocks.wait().await? {
+            Some(working) => Ok(working),
+            None => self.copy(id).await,
         }
-        self.copy(id).await
     }
 
     /// Begins the copy, if no earlier run of this step has.

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cloudupload::{
     aws::RetryCount,
-    clock::Timestamp,
     job::{Artifacts, SnapshotId},
     messages::TransferOutput,
     store::Jobs,
@@ -15,8 +14,7 @@ use serde_json::Value;
 
 use super::{
     SnapshotStatus,
-    blocks::{self, BlockSnapshot, BlocksError, Look, New, WriteError},
-    short_wait,
+    blocks::{self, BlockSnapshot, BlocksError, New, WriteError},
 };
 use crate::{
     Session,
@@ -63,6 +61,7 @@ impl<'a> DirectRoute<'a> {
         }
         let new = New {
             volume_bytes,
+            slices: &slices,
             encryption,
             key_arn,
             is_copied_encrypted: false,
@@ -91,25 +90,16 @@ impl<'a> DirectRoute<'a> {
     /// Looks whether the snapshot is complete. It has its tags from the start.
     pub(super) async fn poll(&self) -> Result<SnapshotStatus, BlocksError> {
         let snapshot = self.snapshot();
-        let id = snapshot.id()?.clone();
-        match snapshot.look().await? {
-            Look::Completed => {
-                let update = Artifacts {
-                    snapshot: Some(id.clone()),
-                    ..Artifacts::default()
-                };
-                self.jobs.record(self.session.job.id, &update).await?;
-                Ok(SnapshotStatus::Ready(id))
-            }
-            Look::Pending { progress } => {
-                let sealed = self.session.job.artifacts.blocks.sealed;
-                Ok(SnapshotStatus::Working {
-                    percent: None,
-                    line: format!("EBS completes {id}: it is at {progress}"),
-                    wait: short_wait(Timestamp::now().since(sealed.unwrap_or(Timestamp::now()))),
-                })
-            }
+        if let Some(working) = snapshot.wait().await? {
+            return Ok(working);
         }
+        let id = snapshot.id()?.clone();
+        let update = Artifacts {
+            snapshot: Some(id.clone()),
+            ..Artifacts::default()
+        };
+        self.jobs.record(self.session.job.id, &update).await?;
+        Ok(SnapshotStatus::Ready(id))
     }
 
     /// The snapshots that this route made, which are to be deleted: the undo of [`open`](Self::open). A snapshot that is

@@ -305,6 +305,7 @@ fn block_snapshot<'a>(
 }
 
 async fn start(volume_bytes: u64, answer: Value) -> (Endpoint, Result<bool, BlocksError>) {
+    let slices = image::plan::serial(Compression::Xz, volume_bytes / 3, 0);
     let endpoint =
         Endpoint::with_record(&dynamodb::record(), move |call| match call.name.as_str() {
             "StartSnapshot" => Answer::new(201, answer.to_string()),
@@ -317,6 +318,7 @@ async fn start(volume_bytes: u64, answer: Value) -> (Endpoint, Result<bool, Bloc
     let snapshot = block_snapshot(&endpoint, &job, &tag, &jobs);
     let new = New {
         volume_bytes,
+        slices: &slices,
         encryption: &Encryption::Default,
         key_arn: None,
         is_copied_encrypted: false,
@@ -376,4 +378,20 @@ async fn a_disk_over_64_tib_is_refused_before_anything_is_made() {
         Err(BlocksError::TooLarge { gib: 65_537 })
     ));
     assert_eq!(endpoint.names(), [""; 0]);
+}
+
+/// Of which it is told only when it has been started.
+#[tokio::test]
+async fn a_disk_with_too_many_zeros_for_an_encrypted_snapshot_is_refused() {
+    const SIZE: u64 = 40 * GIB;
+    let (_, started) = start(SIZE, json!({"SnapshotId": "snap-1"})).await;
+    assert!(!started.unwrap());
+    let encrypted = json!({"SnapshotId": "snap-1", "SseType": "sse-ebs"});
+    let (_, started) = start(SIZE, encrypted).await;
+    let refusal = started.unwrap_err();
+    assert!(matches!(
+        refusal,
+        BlocksError::TooSlow(TooSlow::Written { .. })
+    ));
+    assert!(!is_transient(&refusal));
 }
