@@ -15,6 +15,8 @@ from bench.page import PAGE, page, show
 from bench.size import measure_size
 from bench.slots import measure_slots
 from bench.table import Limits, Table, note
+from bench.terabytes import measure_terabytes
+from bench.transfers import stage
 from bench.uploads import memory_rows, phase_rows, speed_rows, upload
 from common import local_stack
 from common.failure import Failure
@@ -22,6 +24,8 @@ from common.paths import TARGET
 
 
 PARTS = ("uploads", "blocks", "jobs")
+LONG = "terabytes"
+"""A part that takes an hour, and is measured only if it is asked for."""
 
 
 def arguments():
@@ -36,7 +40,7 @@ def arguments():
     parser.add_argument("--obs-port", type=int, default=4882, help="the stack's stand-in for OBS (4882)")
     parser.add_argument("--faults-port", type=int, default=4884, help="the proxy that counts calls (4884)")
     parser.add_argument("--sink-port", type=int, default=4886, help="the sink for blocks of EBS (4886)")
-    parser.add_argument("--only", action="append", choices=PARTS, help="a part of the measurements; may be repeated")
+    parser.add_argument("--only", action="append", choices=(*PARTS, LONG), help="a part of the measurements; may be repeated")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
     if options.only and options.write:
@@ -52,13 +56,16 @@ def measure(options, limits):
     build("api", "prepare", "transfer")
     ports = ("--port", options.port, "--api-port", options.api_port, "--obs-port", options.obs_port)
     tables = []
-    if {"uploads", "blocks"} & options.only:
+    if {"uploads", "blocks", LONG} & options.only:
         with local_stack.cleaned(folder):
             env = local_stack.up(folder, *ports)
             if "uploads" in options.only:
                 tables += measure_uploads(folder, env, limits)
             if "blocks" in options.only:
                 tables += measure_blocks(folder, env, options.sink_port, limits)
+            if LONG in options.only:
+                with stage(folder, env, options.sink_port) as stand:
+                    tables.append(measure_terabytes(folder, stand, limits))
     if "jobs" in options.only:
         with local_stack.cleaned(folder):
             env = local_stack.up(folder, *ports, "--faults-port", options.faults_port)

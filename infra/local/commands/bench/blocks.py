@@ -5,11 +5,10 @@ import statistics
 from typing import NamedTuple
 
 from bench import cgroup
-from bench.images import make_disks, make_small_image, read_into_page_cache, xz_seconds
+from bench.images import make_disks, read_into_page_cache, xz_seconds
 from bench.rivals import COLDSNAP, build_rivals, coldsnap, newest_liblzma_seconds
 from bench.table import Row, Table, mib, note, seconds
 from bench.transfers import SIDE_BY_SIDE, stage
-from bench.uploads import small_job
 from common.units import MIB
 
 ROUNDS = 3
@@ -40,7 +39,7 @@ def measure_blocks(folder, env, port, limits):
     note("coldsnap, and a program that decodes with the newest liblzma")
     build_rivals()
     disks = make_disks(folder)
-    with stage(env, port, small_job(env, make_small_image(folder), "bench-blocks")) as stand:
+    with stage(folder, env, port) as stand:
         rounds = measure_rounds(stand, disks.four)
         large, half = transfer(stand, disks.large), transfer(stand, disks.half)
         return [

@@ -55,14 +55,10 @@ FOUR_GIB = {"size-mib": 4096, "content-mib": 4096 * 2 // 3, "preset": 6}
 def make_disks(folder):
     """Compresses 4 GiB, and makes the other images of the blocks of that file."""
     note("a 4 GiB disk, a third zeros, and others made of its blocks")
-    disks = folder / "disk"
-    disks.mkdir(parents=True, exist_ok=True)
-    four = disks / "third.raw.xz"
-    options = (word for name, number in FOUR_GIB.items() for word in (f"--{name}", str(number)))
-    output(LOCAL / "make-disk", four, *options)
+    four = disk_of_a_third_zeros(folder)
+    disks = four.parent
     blocks = read_blocks(four)
-    zeros = [block for block in blocks if block.unpadded < block.image // 1000]
-    files = [block for block in blocks if block not in zeros]
+    zeros, files = zeros_and_files(blocks)
     half = (files * 2)[: len(blocks)]
     return Disks(
         Image("4 GiB", four, sum(block.image for block in blocks)),
@@ -70,6 +66,20 @@ def make_disks(folder):
         made_of(four, (blocks * 2)[: len(blocks) * 3 // 2], "6 GiB", disks / "even.raw.xz"),
         made_of(four, half + zeros[-1:] * len(half), "8 GiB, zeros in the second half", disks / "half.raw.xz"),
     )
+
+
+def disk_of_a_third_zeros(folder):
+    file = folder / "disk" / "third.raw.xz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    options = (word for name, number in FOUR_GIB.items() for word in (f"--{name}", str(number)))
+    output(LOCAL / "make-disk", file, *options)
+    return file
+
+
+def zeros_and_files(blocks):
+    """Those blocks that have only zeros, and the others."""
+    zeros = [block for block in blocks if block.unpadded < block.image // 1000]
+    return zeros, [block for block in blocks if block not in zeros]
 
 
 def made_of(source, blocks, title, file):

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from bench import cgroup
 from bench.functions import start
-from bench.images import read_into_page_cache
+from bench.images import make_small_image, read_into_page_cache
 from bench.processes import cpu, peak
 from bench.sink import running_sink
 from bench.standins import Account, Lambda, Storage
+from bench.uploads import small_job
 from common import aws
 from common.failure import Failure
 
@@ -30,12 +31,13 @@ FIRST_NUMBER = 2_000_001
 
 
 class Slice(NamedTuple):
-    """What a slice came to: blocks written, seconds of processor, and the largest resident set of its process so far.
+    """What a slice came to: blocks written, seconds, of processor too, and the largest resident set of its process so far.
 
     The start of a process counts with its first slice.
     """
 
     blocks: int
+    took: float
     cpu: float
     peak: int
 
@@ -175,9 +177,10 @@ class Stage:
                     slice = left.get_nowait()
                 except queue.Empty:
                     return
-                _, answer = runtime.ask(json.dumps({"job": job, "try": 0, "slice": slice}).encode())
+                began = time.perf_counter()
+                when, answer = runtime.ask(json.dumps({"job": job, "try": 0, "slice": slice}).encode())
                 now = cpu(process.pid)
-                done.append(Slice(answer["blocks"], now - before, peak(process.pid)))
+                done.append(Slice(answer["blocks"], when - began, now - before, peak(process.pid)))
                 before = now
         finally:
             process.kill()
@@ -191,7 +194,8 @@ def writers_table(env):
 
 
 @contextlib.contextmanager
-def stage(env, port, job):
+def stage(folder, env, port):
     """The stand-ins, with records like that of a job which has ended."""
+    job = small_job(env, make_small_image(folder), "bench-blocks")
     with running_sink(port) as sink:
         yield Stage(env, sink, job)

@@ -1,0 +1,47 @@
+"""A sparse disk of 2 TiB: whether `transfer` brings it into blocks, in which time and memory."""
+
+from bench.blocks import RSS_LIMIT
+from bench.images import Image, disk_of_a_third_zeros, zeros_and_files
+from bench.table import Row, Table, mib, note, seconds
+from bench.transfers import SECONDS
+from bench.xz_blocks import read_blocks, write_blocks
+
+DISK = 2 << 40
+FILES = 20
+"""Blocks of files at the start of the disk; one more is at its end."""
+
+
+def measure_terabytes(folder, stand, limits):
+    note("a sparse disk of 2 TiB")
+    dense, sparse = make(folder)
+    expected = stand.transfer(dense.file)
+    note(f"blocks: {sparse.title}, about an hour and a half of processor time")
+    run = stand.transfer(sparse.file)
+    same = (run.blocks, run.checksum) == (expected.blocks, expected.checksum)
+    limits.keep("blocks of a sparse disk that are not those of its files", not same, False)
+    longest = max(slice.took for slice in run.slices)
+    limits.keep("longest slice of a sparse disk, in seconds", longest, SECONDS)
+    limits.keep("peak RSS of transfer, a sparse disk, in bytes", run.peak, RSS_LIMIT)
+    rows = [
+        Row("slices", str(len(run.slices)), f"{mib(sparse.file.stat().st_size)} of xz"),
+        Row("blocks written", str(run.blocks), "those of the files, by count and checksum"),
+        Row("longest slice", seconds(longest), f"with a quarter of a processor; a function has {SECONDS} s"),
+        Row("processor time", seconds(run.cpu), f"{run.cpu / DISK * 1e9:.2f} ns for a byte of the disk"),
+        Row("peak RSS", mib(run.peak), f"the limit is {mib(RSS_LIMIT)}"),
+    ]
+    return Table("A sparse disk of 2 TiB", rows)
+
+
+def make(folder):
+    """Makes two images: of some blocks of files, and of the same with zeros before the last, up to 2 TiB."""
+    source = disk_of_a_third_zeros(folder)
+    zeros, files = zeros_and_files(read_blocks(source))
+    used = files[: FILES + 1]
+    gap = DISK - sum(block.image for block in used)
+    # All blocks but the last of a file have one size: whole ones leave room for less than one.
+    count = gap // zeros[0].image
+    dense, sparse = source.with_name("files.raw.xz"), source.with_name("sparse.raw.xz")
+    write_blocks(source, used, dense)
+    write_blocks(source, [*used[:-1], *zeros[:1] * count, used[-1]], sparse)
+    size = sum(block.image for block in used)
+    return Image("some files", dense, size), Image("2 TiB, sparse", sparse, size + count * zeros[0].image)
