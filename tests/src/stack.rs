@@ -3,6 +3,7 @@
 mod account;
 mod account_settings;
 mod api;
+mod callers;
 mod executions;
 mod lambda;
 mod obs;

@@ -9,9 +9,8 @@ mod log_range;
 mod status;
 
 use cloudupload::{
-    aws::CallBudget,
     environment::Environment,
-    job::JobId,
+    job::{Job, JobId},
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
@@ -26,10 +25,11 @@ pub use self::{
     error::ApiError,
     log_range::{LogRange, LogStart},
 };
-use crate::caller::Caller;
+use crate::{caller::Caller, gate::Gate};
 
 /// What the API works with.
 pub struct Api {
+    pub gate: Gate,
     pub jobs: Jobs,
     pub journal: Journal,
     pub obs: Obs,
@@ -48,15 +48,17 @@ pub struct Access<'a> {
 }
 
 impl Api {
-    pub async fn from_env() -> Result<Self, Error> {
+    /// The API, with settings of the environment.
+    pub fn new(environment: Environment, gate: Gate) -> Result<Self, Error> {
         let Environment {
             config,
             jobs,
             journal,
-        } = Environment::from_env(CallBudget::Request).await?;
+        } = environment;
         let region = setting("AWS_REGION")?;
         let states = aws_sdk_sfn::Client::new(&config);
         Ok(Self {
+            gate,
             jobs,
             journal,
             obs: Obs::new(&setting("OBS_URL")?)?,
@@ -72,5 +74,21 @@ impl Api {
 
     pub fn access<'a>(&'a self, caller: &'a Caller) -> Access<'a> {
         Access { api: self, caller }
+    }
+}
+
+impl Access<'_> {
+    /// A job that the caller may see. To everybody else, there is none.
+    async fn job(self, id: JobId) -> Result<Job, ApiError> {
+        let job = self.api.jobs.get(id).await?;
+        if self.may_see(&job) {
+            Ok(job)
+        } else {
+            Err(ApiError::NoSuchJob)
+        }
+    }
+
+    fn may_see(self, job: &Job) -> bool {
+        self.caller.rights.cover(&job.request.user)
     }
 }

@@ -1,10 +1,11 @@
 //! The HTTP API: OBS's `/cloudupload`, behind an API Gateway HTTP API.
 //!
 //! Two layers: `api` is what the API does, in types; `obs_protocol` is how OBS speaks: paths, parameters, XML, status
-//! codes. Between them it is known who calls (`caller`).
+//! codes. Between them, `gate` lets callers in, and `caller` is who calls.
 
 mod api;
 mod caller;
+mod gate;
 pub mod obs_protocol;
 #[cfg(test)]
 mod sample_event;
@@ -19,6 +20,8 @@ use lambda_http::{
 };
 
 use api::Api;
+use cloudupload::{aws::CallBudget, environment::Environment};
+use gate::Gate;
 
 /// The events are taken as they come, not as `lambda_http::Request`: its conversion panics at a query string that cannot
 /// be part of a URI, and our callers are owed an error in XML.
@@ -27,7 +30,9 @@ use api::Api;
 /// When a setting is missing or wrong, or the Lambda runtime gives up.
 pub async fn serve() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let api = Arc::new(Api::from_env().await?);
+    let environment = Environment::from_env(CallBudget::Request).await?;
+    let gate = Gate::from_env(&environment)?;
+    let api = Arc::new(Api::new(environment, gate)?);
     lambda_runtime::run(service_fn(
         async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
             Ok::<_, Error>(obs_protocol::answer(Arc::clone(&api), event.payload).await)

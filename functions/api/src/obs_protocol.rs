@@ -15,7 +15,7 @@ use lambda_http::{
     Body,
     aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
     http::Method,
-    tracing::{self, Instrument},
+    tracing::{self, Instrument, Span},
 };
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     api::{Access, Api},
-    caller::Caller,
+    caller::Origin,
 };
 
 /// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway
@@ -33,21 +33,20 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// Answers a request. Whatever breaks on the way, the answer is XML.
 pub async fn answer(api: Arc<Api>, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-    let caller = Caller::of(&event);
-    let span = caller.span();
-    answer_caller(api, caller, event).instrument(span).await
+    let origin = Origin::of(&event);
+    let span = origin.span();
+    answer_origin(api, origin, event).instrument(span).await
 }
 
-async fn answer_caller(
+async fn answer_origin(
     api: Arc<Api>,
-    caller: Caller,
+    origin: Origin,
     event: ApiGatewayV2httpRequest,
 ) -> ApiGatewayV2httpResponse {
     let method = event.request_context.http.method.clone();
     tracing::info!(%method, path = event.raw_path, "request");
     let handled = async move {
-        let request = Request::from(event);
-        timeout(REQUEST_TIMEOUT, handle(&api, &caller, &request))
+        timeout(REQUEST_TIMEOUT, handle(&api, origin, event))
             .await
             .unwrap_or_else(|_| Err(too_slow()))
             .inspect_err(log_problem)
@@ -83,9 +82,17 @@ fn log_problem(problem: &Problem) {
     }
 }
 
-async fn handle(api: &Api, caller: &Caller, request: &Request) -> Result<Answer, Problem> {
-    let operation = Operation::of(request, &api.service)?;
-    perform(api.access(caller), operation).await
+/// Nothing of a request is read before its caller is let in.
+async fn handle(
+    api: &Api,
+    origin: Origin,
+    event: ApiGatewayV2httpRequest,
+) -> Result<Answer, Problem> {
+    let caller = api.gate.admit(origin, &event.headers).await?;
+    Span::current().record("caller", caller.known_as());
+    let operation = Operation::of(&Request::from(event), &api.service)?;
+    tracing::info!("let in");
+    perform(api.access(&caller), operation).await
 }
 
 async fn perform(access: Access<'_>, operation: Operation) -> Result<Answer, Problem> {

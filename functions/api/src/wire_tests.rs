@@ -3,6 +3,7 @@
 
 mod create;
 mod failure;
+mod gate;
 mod kill;
 mod list;
 mod log;

@@ -8,7 +8,7 @@ use crate::{
     journal::{JobLog, Journal},
     settings::{SettingError, parsed, setting},
     staging::Staging,
-    store::{Jobs, Writers},
+    store::{Callers, Jobs, Writers},
 };
 
 /// What every function works with.
@@ -48,6 +48,12 @@ impl Environment {
             setting("STAGING_BUCKET")?,
             parsed("SERVICE_ACCOUNT")?,
         ))
+    }
+
+    /// The callers of the API, for those functions that have its setting.
+    pub fn callers(&self) -> Result<Callers, SettingError> {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        Ok(Callers::new(client, setting("CALLERS_TABLE")?))
     }
 
     /// The writers of EBS blocks, for those functions that have its setting.

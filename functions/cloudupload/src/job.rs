@@ -19,6 +19,7 @@ pub use self::{
     state::State,
 };
 use crate::{
+    caller::CallerName,
     clock::Timestamp,
     names::{Arch, FileName, Package, Project, Repository, User},
     target::Ec2Target,
@@ -59,6 +60,9 @@ pub struct Job {
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
     pub tries: Option<u32>,
     pub created: Timestamp,
+    /// Who created it: nobody who is known, where calls without a secret are allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerName>,
     /// When the job became final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
@@ -108,6 +112,7 @@ impl Job {
             progress: None,
             tries: None,
             created,
+            caller: None,
             ended: None,
             token: None,
             cleaned: None,

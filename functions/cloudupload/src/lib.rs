@@ -1,11 +1,12 @@
 //! What the functions of the cloud uploader share.
 //!
-//! Pure rooms on the ground (no AWS, no network): `job`, `names`, `target`. One room for each outside thing stands on them:
+//! Pure rooms on the ground (no AWS, no network): `caller`, `job`, `names`, `target`. One room for each outside thing stands on them:
 //! `store` (DynamoDB), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
 //! `error` says how steps fail, `messages` has what workflow and steps say to each other, `dispatch` hands out slots, and
 //! `function` and `step` have the one shape of both.
 
 pub mod aws;
+pub mod caller;
 pub mod clock;
 pub mod dispatch;
 pub mod environment;

@@ -15,10 +15,12 @@ pub enum SettingError {
 
 /// The setting called `name`; an empty one counts as missing.
 pub fn setting(name: &'static str) -> Result<String, SettingError> {
-    env::var(name)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .ok_or(SettingError::Missing(name))
+    optional(name).ok_or(SettingError::Missing(name))
+}
+
+/// The setting called `name`, which may be missing.
+pub fn optional(name: &'static str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The setting called `name`, of a type that checks it.

@@ -1,9 +1,11 @@
-//! Jobs, slots and the writers of EBS blocks in DynamoDB.
+//! Jobs, slots, the writers of EBS blocks, and callers in DynamoDB.
 //!
-//! Three tables: the job records ([`Jobs`]), the slots ([`Slots`]), and the writers ([`Writers`]). Every change of a slot is
-//! one transaction with the record of its job; every change of a job's state goes through `transition`. The writers have no
-//! part in either.
+//! Four tables: the job records ([`Jobs`]), the slots ([`Slots`]), the writers ([`Writers`]), and the callers
+//! ([`Callers`]). Every change of a slot is
+//! one transaction with the record of its job; every change of a job's state goes through `transition`. Writers
+//! and callers have no part in either.
 
+mod callers;
 mod jobs;
 mod slots;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::{from_attribute_value, from_item};
 
 pub use self::{
+    callers::Callers,
     jobs::Jobs,
     slots::{Grant, Holder, Limits, Queued, Slots, Waiter},
     writers::{Claim, HAND_OVER, LEASE, Ledger, PUTS_PER_SECOND, SKEW, WriterId, Writers, Written},
@@ -61,6 +64,8 @@ pub enum StoreError {
     UnreadableSlot(serde_dynamo::Error),
     #[error("an item of the writers cannot be read: {0}")]
     UnreadableLedger(serde_dynamo::Error),
+    #[error("the item of a caller cannot be read: {0}")]
+    UnreadableCaller(serde_dynamo::Error),
     #[error("a record cannot be written: {0}")]
     Unwritable(serde_dynamo::Error),
     #[error("DynamoDB left {0} of the records asked for unread, {1} times in a row")]

@@ -27,8 +27,12 @@ pub struct NewJob {
 impl Access<'_> {
     /// Creates a job and starts its execution.
     pub async fn create(self, new: NewJob) -> Result<Job, ApiError> {
+        if !self.caller.rights.cover(&new.user) {
+            return Err(ApiError::NotFor(new.user));
+        }
         let request = self.upload_request(new).await?;
-        let job = self.api.jobs.create(request, self.api.first_job).await?;
+        let (jobs, caller) = (&self.api.jobs, self.caller.name.clone());
+        let job = jobs.create(request, caller, self.api.first_job).await?;
         tracing::info!(job = %job.id, "created for {}", self.caller);
         match self.api.machine.start(job.id).await {
             Ok(()) => Ok(job),

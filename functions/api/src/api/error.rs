@@ -1,10 +1,17 @@
-use cloudupload::{aws::Failure, names::BadName, obs::ObsError, store::StoreError};
+use cloudupload::{
+    aws::Failure,
+    names::{BadName, User},
+    obs::ObsError,
+    store::StoreError,
+};
 
 /// What went wrong. The texts are for users, in OBS's words where it has some.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     #[error("no such job")]
     NoSuchJob,
+    #[error("this caller may not upload for user '{0}'")]
+    NotFor(User),
     #[error("upload image is empty")]
     EmptyFile,
     /// OBS's only cloud image has a name that this service does not take.

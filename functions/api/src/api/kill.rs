@@ -1,6 +1,7 @@
 //! Kills a job.
 
 use cloudupload::{
+    caller::Rights,
     job::{Job, JobId},
     store::StoreError,
 };
@@ -12,6 +13,10 @@ impl Access<'_> {
     /// Fails the job. One that is final already stays as it is, which is no error. A step that runs sees that its job is
     /// final, and stops; an execution that waits is woken.
     pub async fn kill(self, id: JobId) -> Result<Job, ApiError> {
+        // The record is read first only for those who may not kill every job.
+        if self.caller.rights != Rights::AllUsers {
+            self.job(id).await?;
+        }
         let job = match self.api.jobs.fail(id, Job::KILLED).await {
             Ok(job) => {
                 tracing::info!(job = %id, "killed for {}", self.caller);

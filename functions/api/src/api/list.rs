@@ -5,26 +5,27 @@ use std::collections::{BTreeSet, HashMap};
 
 use cloudupload::{
     job::{Job, JobId},
-    store::{Item, Jobs, StoreError},
+    store::{Item, StoreError},
 };
 use lambda_http::tracing;
 
 use super::{Access, ApiError};
 
 impl<'a> Access<'a> {
-    /// Those of these jobs that exist.
+    /// Those of these jobs that exist and that the caller may see.
     pub async fn jobs(self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, Job>, ApiError> {
         let jobs = self.api.jobs.get_many(ids).await?;
         Ok(jobs
             .into_iter()
             .filter_map(|(id, job)| Some((id, readable(job)?)))
+            .filter(|(_, job)| self.may_see(job))
             .collect())
     }
 
-    /// All jobs.
+    /// All jobs that the caller may see.
     pub fn all_jobs(self) -> JobPages<'a> {
         JobPages {
-            jobs: &self.api.jobs,
+            access: self,
             next: Page::First,
         }
     }
@@ -32,7 +33,7 @@ impl<'a> Access<'a> {
 
 /// All jobs in no order, a page at a time: together they may be more than fits into memory.
 pub struct JobPages<'a> {
-    jobs: &'a Jobs,
+    access: Access<'a>,
     next: Page,
 }
 
@@ -50,9 +51,10 @@ impl JobPages<'_> {
             Page::From(item) => Some(item),
             Page::None => return Ok(None),
         };
-        let (jobs, next) = self.jobs.page(from).await?;
+        let (jobs, next) = self.access.api.jobs.page(from).await?;
         self.next = next.map_or(Page::None, Page::From);
-        Ok(Some(jobs.into_iter().filter_map(readable).collect()))
+        let jobs = jobs.into_iter().filter_map(readable);
+        Ok(Some(jobs.filter(|job| self.access.may_see(job)).collect()))
     }
 }
 

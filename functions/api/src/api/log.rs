@@ -60,7 +60,7 @@ impl Access<'_> {
     /// Adds the lines that the job's log has gained. The job is read before its log: if it is final, the log has all that
     /// was written before the job's end.
     async fn read_log(self, id: JobId, log: &mut Log) -> Result<Job, ApiError> {
-        let job = self.api.jobs.get(id).await?;
+        let job = self.job(id).await?;
         let read = self.api.journal.read_on(id, log).await;
         read.map_err(ApiError::Log)?;
         Ok(job)

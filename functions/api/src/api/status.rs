@@ -6,6 +6,6 @@ use super::{Access, ApiError};
 
 impl Access<'_> {
     pub async fn status(self, id: JobId) -> Result<Job, ApiError> {
-        Ok(self.api.jobs.get(id).await?)
+        self.job(id).await
     }
 }

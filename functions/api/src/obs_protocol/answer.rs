@@ -5,7 +5,7 @@ use lambda_http::{
     aws_lambda_events::apigw::ApiGatewayV2httpResponse,
     http::{
         HeaderValue,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
     },
 };
 
@@ -71,6 +71,10 @@ pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
     response
         .headers
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if status == 401 {
+        let challenge = HeaderValue::from_static("Basic realm=\"cloudupload\"");
+        response.headers.insert(WWW_AUTHENTICATE, challenge);
+    }
     response.is_base64_encoded = matches!(body, Body::Binary(_));
     response.body = Some(body);
     response
@@ -103,6 +107,12 @@ mod tests {
         assert_eq!(error.headers[CONTENT_TYPE], "text/xml");
         let body = "<status code=\"404\">\n  <summary>no such job</summary>\n  <details>404 no such job</details>\n</status>\n";
         assert_eq!(error.body, Some(Body::Text(body.to_owned())));
+        assert!(!error.headers.contains_key(WWW_AUTHENTICATE));
+        let error = response(Err(Problem::with_status(401, "who calls?")));
+        assert_eq!(
+            error.headers[WWW_AUTHENTICATE],
+            "Basic realm=\"cloudupload\""
+        );
         let error = response(Err(Problem::bad_request("parameter 'filename' is missing")));
         let body = "<status code=\"400\">\n  <summary>parameter 'filename' is missing</summary>\n</status>\n";
         assert_eq!(error.body, Some(Body::Text(body.to_owned())));

@@ -3,7 +3,7 @@
 use cloudupload::{obs::ObsError, target::BadTarget};
 
 use super::xml;
-use crate::api::ApiError;
+use crate::{api::ApiError, gate::Refusal};
 
 /// An error that goes back to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +59,23 @@ impl From<ApiError> for Problem {
             ApiError::EmptyFile | ApiError::BadFileName(_) | ApiError::StartOutOfRange(_) => {
                 return Self::bad_request(error);
             }
+            ApiError::NotFor(_) => 403,
             ApiError::NoSuchJob => 404,
             ApiError::Obs(error) => status_of(error),
             ApiError::NotStarted(_) | ApiError::Store(_) | ApiError::Log(_) => 500,
         };
         Self::with_status(status, error)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Network(_) => 403,
+            Refusal::NoSecret | Refusal::WrongSecret => 401,
+            Refusal::SecretsManager(_) | Refusal::Store(_) => 503,
+        };
+        Self::with_status(status, refusal)
     }
 }
 

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use lambda_http::Body;
 
 use super::{World, error_with_details_xml, refused};
-use crate::{obs_protocol, sample_event::event};
+use crate::sample_event::event;
 
 #[tokio::test]
 async fn what_breaks_is_told_in_xml() {
@@ -18,7 +16,7 @@ async fn what_breaks_is_told_in_xml() {
 
     let mut not_base64 = event("POST", "/cloudupload", "", b"");
     not_base64.body = Some("!".to_owned());
-    let response = obs_protocol::answer(Arc::clone(&world.api), not_base64).await;
+    let response = world.answer(not_base64).await;
     let summary = "internal error: see the log of the function api";
     let body = error_with_details_xml(500, summary);
     assert_eq!(

@@ -1,36 +1,61 @@
 use std::sync::Arc;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::{
     job::JobId,
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
-    store::Jobs,
+    store::{Callers, Jobs},
     target::{Partition, ServiceIdentity},
 };
 use fake_endpoint::{Answer, Call, Endpoint};
-use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
-use serde_json::Value;
+use lambda_http::{
+    Body,
+    aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
+    http::header::AUTHORIZATION,
+};
+use serde_json::{Value, json};
 
-use crate::{api::Api, obs_protocol, sample_event::event};
+use super::refused;
+use crate::{
+    api::Api,
+    gate::{FrontendSecret, Gate, Networks, WithoutSecret},
+    obs_protocol,
+    sample_event::event,
+};
 
 /// The API in front of an outside that is one function: from a call's name and body to a status and a body. A call is
 /// an AWS action, or `OBS` for any request to OBS.
 pub struct World {
     pub api: Arc<Api>,
+    /// Name and secret that every request has.
+    pub credentials: Option<(&'static str, &'static str)>,
     endpoint: Endpoint,
 }
 
 impl World {
     pub fn new(outside: impl Fn(&str, &Value) -> (u16, String) + Send + 'static) -> Self {
         let endpoint = Endpoint::new(move |call| {
-            let (status, answer) = outside(&call.name, &body(call));
+            let call_body = body(call);
+            let (status, answer) = match call.name.as_str() {
+                "GetSecretValue" => secret(&call_body),
+                name => outside(name, &call_body),
+            };
             Answer::new(status, answer)
         });
         let config = endpoint.config();
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        let secrets_manager = aws_sdk_secretsmanager::Client::new(&config);
         let states = aws_sdk_sfn::Client::new(&config);
         let api = Api {
-            jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
+            gate: Gate {
+                networks: Networks::default(),
+                frontend: FrontendSecret::new(secrets_manager, "secret".to_owned()),
+                callers: Callers::new(dynamodb.clone(), "callers".to_owned()),
+                without_secret: WithoutSecret::Refused,
+            },
+            jobs: Jobs::new(dynamodb, "jobs".to_owned()),
             journal: Journal::new(
                 aws_sdk_cloudwatchlogs::Client::new(&config),
                 "logs".to_owned(),
@@ -49,12 +74,22 @@ impl World {
         };
         Self {
             api: Arc::new(api),
+            credentials: Some(("obs", SECRET)),
             endpoint,
         }
     }
 
     pub async fn send(&self, method: &str, target: &str, body: &str) -> ApiGatewayV2httpResponse {
-        let event = event(method, target, "", body.as_bytes());
+        self.answer(event(method, target, "", body.as_bytes()))
+            .await
+    }
+
+    pub async fn answer(&self, mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        if let Some((name, secret)) = self.credentials {
+            let credentials = BASE64_STANDARD.encode(format!("{name}:{secret}"));
+            let header = format!("Basic {credentials}").parse();
+            event.headers.insert(AUTHORIZATION, header.unwrap());
+        }
         obs_protocol::answer(Arc::clone(&self.api), event).await
     }
 
@@ -67,13 +102,28 @@ impl World {
         }
     }
 
+    /// All calls but those of the gate for the frontend's secret.
     pub fn calls(&self) -> Vec<(String, Value)> {
         let calls = self.endpoint.calls().into_iter();
-        calls.map(|call| (call.name.clone(), body(&call))).collect()
+        calls
+            .filter(|call| call.name != "GetSecretValue")
+            .map(|call| (call.name.clone(), body(&call)))
+            .collect()
     }
 
     pub fn names_of_calls(&self) -> Vec<String> {
-        self.endpoint.names()
+        self.calls().into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// The secret of OBS's frontend.
+pub const SECRET: &str = "open:sesame";
+
+/// What Secrets Manager answers. The secret was never rotated.
+fn secret(call: &Value) -> (u16, String) {
+    match call["VersionStage"].as_str() {
+        Some("AWSCURRENT") => (200, json!({"SecretString": SECRET}).to_string()),
+        _ => refused("ResourceNotFoundException", "there is no such version"),
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     aws::Failure,
+    caller::CallerName,
     clock::{self, Timestamp},
     job::{Artifacts, Intent, Job, JobId, Progress, State, TaskToken, UploadRequest},
     retry::RetryBudget,
@@ -61,8 +62,17 @@ impl Jobs {
     }
 
     /// Creates a job: takes the next number, which is `first` in a table that has none yet, and writes the record.
-    pub async fn create(&self, request: UploadRequest, first: JobId) -> Result<Job, StoreError> {
-        let job = Job::new(self.next_id(first).await?, request, Timestamp::now());
+    pub async fn create(
+        &self,
+        request: UploadRequest,
+        caller: Option<CallerName>,
+        first: JobId,
+    ) -> Result<Job, StoreError> {
+        let id = self.next_id(first).await?;
+        let job = Job {
+            caller,
+            ..Job::new(id, request, Timestamp::now())
+        };
         self.transition(job.id, Transition::New(&job)).await
     }
 

@@ -13,6 +13,7 @@ from bench.standins import Lambda, Recorder
 from bench.table import Row, mib, ms, note
 from common import aws
 from common.failure import Failure
+from common.loopback import without_secret
 from common.paths import TOP
 
 API_SECONDS = 29
@@ -63,7 +64,7 @@ def copy_record(env, job):
 def measure_warm(env, dynamodb, job):
     """Returns a status and a list as Warm, the peak RSS after both, and the size of the list."""
     names = "&".join(f"name={number}" for number in range(FIRST_LISTED, FIRST_LISTED + LISTED))
-    status_event, list_event = api_event(f"/cloudupload/{job}"), api_event("/cloudupload", names)
+    status_event, list_event = api_event(env, f"/cloudupload/{job}"), api_event(env, "/cloudupload", names)
     runtime = Lambda("api", API_SECONDS)
     with running_api(env, runtime, dynamodb) as process:
         for _ in range(WARM_UPS):
@@ -86,7 +87,7 @@ def repeat(runtime, process, event, times):
 
 def measure_cold(env, dynamodb, job):
     """Seconds of each start: of `/bin/true`, of the api to its first answer, and the latter in processor time."""
-    event = api_event(f"/cloudupload/{job}")
+    event = api_event(env, f"/cloudupload/{job}")
     nothing, cold, cold_cpu = [], [], []
     for _ in range(STARTS):
         began = time.perf_counter()
@@ -120,6 +121,10 @@ def start_api(env, runtime, dynamodb):
         "OBS_URL": "http://127.0.0.1:9",
         "FIRST_JOB": "1",
         "UPLOAD_MACHINE_ARN": env["UPLOAD_MACHINE_ARN"],
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": env["AWS_ENDPOINT_URL"],
+        "FRONTEND_SECRET": env["FRONTEND_SECRET"],
+        "CALLERS_TABLE": env["CALLERS_TABLE"],
+        "CALLERS_WITHOUT_SECRET": "refused",
     }
     return start(runtime, 256, env, variables)
 
@@ -132,8 +137,8 @@ def answer_of(runtime, event):
     return when, answer["body"]
 
 
-def api_event(path, query=""):
-    """The sample event, as a GET."""
+def api_event(env, path, query=""):
+    """The sample event, as a GET that has the frontend's secret."""
     sample = json.loads((TOP / "events" / "api.json").read_text())
     sample |= {
         "rawPath": path,
@@ -143,5 +148,6 @@ def api_event(path, query=""):
         "isBase64Encoded": False,
     }
     sample["headers"] = {name: text for name, text in sample["headers"].items() if not name.startswith("content-")}
+    sample["headers"]["authorization"] = without_secret(env["CLOUDUPLOAD_URL"])[1]["Authorization"]
     sample["requestContext"]["http"] |= {"method": "GET", "path": path}
     return json.dumps(sample).encode()

@@ -46,5 +46,6 @@ def idle():
     )
     return (
         f"${alarms * prices.ALARM_MONTH:.2f} for {alarms} alarms (the first ten of an account are free), "
+        f"${prices.SECRET_MONTH:.2f} for the secret of OBS, "
         f"${sweeper:.2f} for the sweeper, which runs every minute"
     )

@@ -4,6 +4,7 @@ import filecmp
 import shutil
 import sys
 
+from check import secrets
 from check.lanes import Step
 from common import settings
 from common.paths import COMMANDS, LOCAL, TARGET, TOP
@@ -68,6 +69,11 @@ def end_to_end(shell):
     shell("cargo", "test", *WORKSPACE, "--no-fail-fast", "--test", "*", env=env)
 
 
+def secrets_in_logs(shell):
+    lines = secrets.search(settings.read(FOLDER / "env"), FOLDER)
+    shell.log.write(f"no secret in {lines} lines\n".encode())
+
+
 def cargo(*arguments):
     return lambda shell: shell("cargo", *arguments)
 
@@ -89,6 +95,7 @@ TESTS = (
         Step("build", cargo("build", *WORKSPACE, "--bins")),
         Step("tests of the crates", cargo("test", *WORKSPACE, "--no-fail-fast", "--lib", "--bins")),
         Step("tests on the stack", end_to_end, after="stack"),
+        Step("secrets in logs", secrets_in_logs),
     ],
     [
         Step("tests of the commands", commands),

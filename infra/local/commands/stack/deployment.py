@@ -146,6 +146,13 @@ class Deployment:
     def service_outputs(self):
         return self.outputs(STACK, "test", REGION)
 
+    def credentials(self):
+        """Name and secret of OBS's frontend, as they stand in a URL. A release before 0.2 has none."""
+        secret = self.service_outputs().get("FrontendSecret")
+        if not secret:
+            return ""
+        return f"obs:{self.client('secretsmanager').get_secret_value(SecretId=secret)['SecretString']}@"
+
     def user_outputs(self):
         return self.outputs(USER_STACK, USER_ACCOUNT, USER_REGION)
 

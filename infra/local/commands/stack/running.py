@@ -9,7 +9,7 @@ import urllib.request
 
 from common import settings
 from common.failure import Failure
-from common.loopback import no_proxy
+from common.loopback import no_proxy, without_secret
 from common.paths import BINARIES, COMMANDS, LOCAL, shown
 from common.process import tail
 from stack.deployment import REGION, USER_ACCOUNT, USER_REGION, Deployment
@@ -32,7 +32,7 @@ def up(options):
         deployment.up(run_of_emulator)
         data = emulator_data(folder)
         (data / "api-id").write_text(deployment.api_id())
-        url = f"http://127.0.0.1:{options.api_port}"
+        url = f"http://{deployment.credentials()}127.0.0.1:{options.api_port}"
         write_settings(folder, url, deployment, data, obs_root, faults_url)
         with step("api: the first answer"):
             require_answer(url, emulator.log)
@@ -111,6 +111,8 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
         "USER_EXTERNAL_ID": deployment.external_id.read_text(),
         "USER_REGION": USER_REGION,
         "USER_ACCOUNT": USER_ACCOUNT,
+        "FRONTEND_SECRET": service.get("FrontendSecret", ""),
+        "CALLERS_TABLE": service.get("CallersTable", ""),
         "SERVICE_ACCOUNT": service["ServiceAccount"],
         "JOBS_TABLE": service["JobsTable"],
         "SLOTS_TABLE": service["SlotsTable"],
@@ -138,8 +140,9 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
 
 def require_answer(url, log):
     """Asks for a job that cannot be there: whoever answers that with OBS's error has read the table."""
+    plain, authorization = without_secret(f"{url}/cloudupload/0")
     try:
-        urllib.request.urlopen(f"{url}/cloudupload/0", timeout=30).close()
+        urllib.request.urlopen(urllib.request.Request(plain, headers=authorization), timeout=30).close()
     except urllib.error.HTTPError as answer:
         body = answer.read().decode(errors="replace")
         if answer.code == 404 and "<status" in body:

@@ -42,7 +42,10 @@ fn counting(put: impl Fn(&Call) -> Answer + Send + 'static) -> Endpoint {
 async fn a_job_is_created_under_the_next_number() {
     let endpoint = counting(|_| Answer::json(&json!({})));
     let request = example().request;
-    let job = jobs_at(&endpoint).create(request, id(5)).await.unwrap();
+    let job = jobs_at(&endpoint)
+        .create(request, Some("obs".parse().unwrap()), id(5))
+        .await
+        .unwrap();
     assert_eq!((job.id, job.state), (id(17), State::Created));
 
     assert_eq!(endpoint.names(), ["UpdateItem", "PutItem"]);
@@ -60,11 +63,15 @@ async fn a_job_is_created_under_the_next_number() {
 #[tokio::test]
 async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
     let endpoint = counting(|call| condition_failed(call, Some(&call.json()["Item"])));
-    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    let created = jobs_at(&endpoint)
+        .create(example().request, None, id(1))
+        .await;
     assert_eq!(created.unwrap().id, id(17));
 
     let endpoint = counting(|call| condition_failed(call, Some(&item(17, State::Receiving))));
-    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    let created = jobs_at(&endpoint)
+        .create(example().request, None, id(1))
+        .await;
     let code = created.as_ref().map_err(code_of).unwrap_err();
     assert_eq!(code, Some("ConditionalCheckFailedException"));
 }
@@ -72,7 +79,9 @@ async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
 #[tokio::test]
 async fn the_last_number_is_that_which_obs_can_keep() {
     let endpoint = Endpoint::new(|_| updated(&json!({"taken": {"N": "2147483648"}})));
-    let created = jobs_at(&endpoint).create(example().request, id(1)).await;
+    let created = jobs_at(&endpoint)
+        .create(example().request, None, id(1))
+        .await;
     assert!(matches!(created, Err(StoreError::NoNumberLeft(_))));
     assert_eq!(endpoint.names(), ["UpdateItem"]);
 }

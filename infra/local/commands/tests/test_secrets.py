@@ -1,0 +1,20 @@
+import unittest
+
+from check.secrets import names_in, secrets_of
+
+
+class SecretsTest(unittest.TestCase):
+    def test_every_form_of_a_secret_is_found(self):
+        env = {"CLOUDUPLOAD_URL": "http://obs:s3cret@127.0.0.1:4680", "USER_EXTERNAL_ID": "id-17"}
+        secrets = secrets_of(env)
+        for line, name in (
+            ("http://obs:s3cret@127.0.0.1", "the secret of OBS"),
+            ("Authorization: Basic b2JzOnMzY3JldA==", "the same as it is sent"),
+            ('{"ExternalId": "id-17"}', "the external ID"),
+        ):
+            self.assertEqual(names_in(line, secrets), [name])
+        self.assertEqual(names_in("Created image: ami-1", secrets), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
