@@ -77,6 +77,7 @@ impl World {
             .jobs
             .create(
                 request(user),
+                None,
                 JobId::new(1).expect("1 is a number of a job"),
             )
             .await

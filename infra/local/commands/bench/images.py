@@ -64,7 +64,7 @@ def make_disks(folder):
         Image("4 GiB", four, sum(block.image for block in blocks)),
         made_of(four, blocks * 4, "16 GiB", disks / "large.raw.xz"),
         made_of(four, (blocks * 2)[: len(blocks) * 3 // 2], "6 GiB", disks / "even.raw.xz"),
-        made_of(four, half + zeros[-1:] * len(half), "8 GiB, zeros in the second half", disks / "half.raw.xz"),
+        made_of(four, half + zeros[:1] * len(half), "8 GiB, zeros in the second half", disks / "half.raw.xz"),
     )
 
 
