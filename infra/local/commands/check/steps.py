@@ -4,6 +4,7 @@ import filecmp
 import shutil
 import sys
 
+from check import user_link
 from check.lanes import Step
 from common import settings
 from common.paths import COMMANDS, LOCAL, TARGET, TOP
@@ -59,6 +60,10 @@ def stack_up(shell):
     shell(STACK, "up", "--dir", FOLDER, *PORTS)
 
 
+def link_for_users(_shell):
+    user_link.verify(settings.read(FOLDER / "env"))
+
+
 def stack_down(shell):
     shell(STACK, "down", "--dir", FOLDER, "--clean")
 
@@ -94,5 +99,6 @@ TESTS = (
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
         Step("stack", stack_up, after="build"),
+        Step("link for users", link_for_users),
     ],
 )
