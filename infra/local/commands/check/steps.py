@@ -47,6 +47,12 @@ def template(name):
     return validate
 
 
+def templates(shell):
+    shell(STACK, "tools", "sam")
+    infra = TOP / "infra"
+    shell(TOOLS / "sam" / "bin" / "python", "-B", "-m", "unittest", "discover", "-s", infra / "tests", "-t", infra)
+
+
 def commands(shell):
     shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
 
@@ -86,6 +92,7 @@ LINT = (
         Step("workflow", workflow),
         Step("template of the service", template("template.yaml")),
         Step("template of a user", template("user-account.yaml")),
+        Step("tests of the templates", templates),
     ],
 )
 
