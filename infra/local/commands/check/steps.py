@@ -53,6 +53,11 @@ def templates(shell):
     shell(TOOLS / "sam" / "bin" / "python", "-B", "-m", "unittest", "discover", "-s", infra / "tests", "-t", infra)
 
 
+def api_description(shell):
+    shell(STACK, "tools", "openapi")
+    shell(TOOLS / "openapi" / "bin" / "openapi-spec-validator", TOP / "docs" / "openapi.yaml")
+
+
 def commands(shell):
     shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
 
@@ -93,6 +98,7 @@ LINT = (
         Step("template of the service", template("template.yaml")),
         Step("template of a user", template("user-account.yaml")),
         Step("tests of the templates", templates),
+        Step("description of the API", api_description),
     ],
 )
 
