@@ -47,6 +47,14 @@ def template(name):
     return validate
 
 
+def insecure_settings(shell):
+    """checkov's findings. Exceptions are in the templates' metadata, with their reasons."""
+    shell(STACK, "tools", "checkov")
+    checkov = TOOLS / "checkov" / "bin" / "checkov"
+    files = [TOP / "infra" / name for name in ("template.yaml", "user-account.yaml")]
+    shell(checkov, "--framework", "cloudformation", "--compact", "--quiet", "--skip-download", "--file", *files)
+
+
 def templates(shell):
     shell(STACK, "tools", "sam")
     infra = TOP / "infra"
@@ -98,6 +106,7 @@ LINT = (
         Step("template of the service", template("template.yaml")),
         Step("template of a user", template("user-account.yaml")),
         Step("tests of the templates", templates),
+        Step("insecure settings", insecure_settings),
         Step("description of the API", api_description),
     ],
 )
