@@ -47,6 +47,12 @@ def template(name):
     return validate
 
 
+def permissions(shell):
+    infra = TOP / "infra"
+    unittest = ("-m", "unittest", "discover", "-s", infra / "tests", "-t", infra, "-p", "linked_permissions.py")
+    shell(TOOLS / "sam" / "bin" / "python", "-B", *unittest)
+
+
 def insecure_settings(shell):
     """checkov's findings. Exceptions are in the templates' metadata, with their reasons."""
     shell(STACK, "tools", "checkov")
@@ -120,6 +126,7 @@ TESTS = (
     [
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
+        Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
     ],
