@@ -2,9 +2,9 @@
 
 A call is one that the function's binary has linked: each call of AWS in the sources names itself to `Failure::of`, and
 the linker leaves out what cannot be reached from the function's `main`. What is linked may still never be called, so
-this finds permissions of whole features that a function lacks, and no others. In functions that work in users' accounts,
-the session policies name many calls of S3, EC2 and EBS, so there it finds fewer. That a permission is missing shows on
-the local stack, which enforces IAM.
+this finds permissions of whole features that a function lacks, and no others. In functions that work in users'
+accounts, the session policies name many calls of S3, EC2 and EBS, so there it finds fewer. That a permission is missing
+shows on the local stack, which enforces IAM.
 
 The functions have to be built (`make build`):
 
@@ -37,7 +37,8 @@ NEEDED = {
     "s3:UploadPart": ["s3:PutObject"],
 }
 """The permissions that a call needs, where they are not called as the call (Service Authorization Reference; DynamoDB
-developer guide, "IAM policies for transactions"; S3 user guide, "Required permissions for Amazon S3 API operations")."""
+developer guide, "Using IAM with DynamoDB transactions"; S3 user guide, "Required permissions for Amazon S3 API
+operations")."""
 
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 """What Lambda itself does with a function's role, for its log and its traces."""

@@ -28,13 +28,15 @@ class Alarms(unittest.TestCase):
     def test_numbers_in_the_text_are_those_of_the_alarm(self):
         for name, text in sections().items():
             cause = text.split("**What to look at")[0].replace(",", "")
-            threshold, minutes = ALARMS[name]["Threshold"], ALARMS[name]["Period"] * ALARMS[name]["EvaluationPeriods"] // 60
+            alarm = ALARMS[name]
+            minutes = alarm["Period"] * alarm["EvaluationPeriods"] // 60
             with self.subTest(name):
-                if threshold > 1:
-                    self.assertRegex(cause, rf"\b{threshold}\b")
-                if name not in ("UploadTimedOut",):
-                    words = {10: "ten minutes", 60: "an hour"}
-                    self.assertRegex(cause, rf"\b{minutes} minutes|{words.get(minutes, 'no words')}")
+                if alarm["Threshold"] > 1:
+                    self.assertRegex(cause, rf"\b{alarm['Threshold']}\b")
+                # That one tells the seven days of an execution instead.
+                if name != "UploadTimedOut":
+                    words = {10: "ten minutes", 60: "an hour"}.get(minutes, f"{minutes} minutes")
+                    self.assertIn(words, cause)
 
 
 if __name__ == "__main__":

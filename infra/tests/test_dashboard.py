@@ -82,8 +82,8 @@ class Dashboard(unittest.TestCase):
         default = TEMPLATE["Globals"]["Function"]["MemorySize"]
         for identifier, name in names.items():
             memory = RESOURCES[name]["Properties"].get("MemorySize", default)
-            term = rf'METRICS\("small"\),0\)\)\*{memory}\b' if identifier.startswith("small") else rf"{identifier},0\)\*{memory}\b"
-            self.assertRegex(text, term, name)
+            group = 'METRICS("small"),0)' if identifier.startswith("small") else identifier + ",0"
+            self.assertRegex(text, rf"{re.escape(group)}\)\*{memory}\b", name)
         ours = {name for name, function in of_type("AWS::Serverless::Function").items() if "Runtime" not in function}
         self.assertEqual(set(names.values()), ours)
 

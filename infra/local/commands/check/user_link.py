@@ -22,7 +22,7 @@ def verify(env):
     require(page == "/stacks/create/review", f"the link leads to {page}")
     given = {**GIVEN, "param_ServiceAccountId": env["SERVICE_ACCOUNT"]}
     require(parameters == given, f"the link has the parameters {parameters}, not {given}")
-    declared = set(re.findall(r"^  (\w+):\n    Type: (?:String|CommaDelimitedList)", TEMPLATE.read_text(), re.MULTILINE))
+    declared = set(re.findall(r"^  (\w+):\n    Type: String", TEMPLATE.read_text(), re.MULTILINE))
     named = {name.removeprefix("param_") for name in parameters if name.startswith("param_")}
     require(named <= declared, f"the template has no parameters {named - declared}")
     bucket = template.hostname.partition(".")[0]
