@@ -4,7 +4,7 @@ import filecmp
 import shutil
 import sys
 
-from check import secrets
+from check import secrets, user_link
 from check.lanes import Step
 from common import settings
 from common.paths import COMMANDS, LOCAL, TARGET, TOP
@@ -47,6 +47,31 @@ def template(name):
     return validate
 
 
+def permissions(shell):
+    infra = TOP / "infra"
+    unittest = ("-m", "unittest", "discover", "-s", infra / "tests", "-t", infra, "-p", "linked_permissions.py")
+    shell(TOOLS / "sam" / "bin" / "python", "-B", *unittest)
+
+
+def insecure_settings(shell):
+    """checkov's findings. Exceptions are in the templates' metadata, with their reasons."""
+    shell(STACK, "tools", "checkov")
+    checkov = TOOLS / "checkov" / "bin" / "checkov"
+    files = [TOP / "infra" / name for name in ("template.yaml", "user-account.yaml")]
+    shell(checkov, "--framework", "cloudformation", "--compact", "--quiet", "--skip-download", "--file", *files)
+
+
+def templates(shell):
+    shell(STACK, "tools", "sam")
+    infra = TOP / "infra"
+    shell(TOOLS / "sam" / "bin" / "python", "-B", "-m", "unittest", "discover", "-s", infra / "tests", "-t", infra)
+
+
+def api_description(shell):
+    shell(STACK, "tools", "openapi")
+    shell(TOOLS / "openapi" / "bin" / "openapi-spec-validator", TOP / "docs" / "openapi.yaml")
+
+
 def commands(shell):
     shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
 
@@ -58,6 +83,10 @@ def emulator(shell):
 
 def stack_up(shell):
     shell(STACK, "up", "--dir", FOLDER, *PORTS)
+
+
+def link_for_users(_shell):
+    user_link.verify(settings.read(FOLDER / "env"))
 
 
 def stack_down(shell):
@@ -87,6 +116,9 @@ LINT = (
         Step("workflow", workflow),
         Step("template of the service", template("template.yaml")),
         Step("template of a user", template("user-account.yaml")),
+        Step("tests of the templates", templates),
+        Step("insecure settings", insecure_settings),
+        Step("description of the API", api_description),
     ],
 )
 
@@ -100,6 +132,8 @@ TESTS = (
     [
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
+        Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
+        Step("link for users", link_for_users),
     ],
 )

@@ -59,7 +59,9 @@ class Deployment:
         built = self.folder / "functions"
         shutil.rmtree(built, ignore_errors=True)
         for resource in template["Resources"].values():
-            if resource["Type"] == "AWS::Serverless::Function":
+            if resource.get("Metadata", {}).get("SkipBuild"):
+                resource["Properties"]["CodeUri"] = str(self.source_template.parent / resource["Properties"]["CodeUri"])
+            elif resource["Type"] == "AWS::Serverless::Function":
                 name = resource.pop("Metadata")["BuildProperties"]["Binary"]
                 binary = self.functions / name
                 (built / name).mkdir(parents=True)
@@ -79,7 +81,8 @@ class Deployment:
         digest = hashlib.sha256(repr((run_of_emulator, self.obs_url, self.parameters)).encode())
         definitions = self.source_template.parent.glob("*.asl.json")
         templates = self.template, self.user_template, self.ec2_role_template
-        for source in (*templates, self.samconfig(), *definitions):
+        published = self.source_template.parent.glob("user-template/*.py")
+        for source in (*templates, self.samconfig(), *definitions, *sorted(published)):
             digest.update(source.read_bytes())
         for binary in sorted(self.folder.glob("functions/*/bootstrap")):
             digest.update(repr((binary, binary.stat().st_size, binary.stat().st_mtime_ns)).encode())
@@ -147,7 +150,7 @@ class Deployment:
         return self.outputs(STACK, "test", REGION)
 
     def credentials(self):
-        """Name and secret of OBS's frontend, as they stand in a URL. A release before 0.2 has none."""
+        """Name and secret of OBS's frontend, as they stand in a URL. Versions before there were callers have none."""
         secret = self.service_outputs().get("FrontendSecret")
         if not secret:
             return ""

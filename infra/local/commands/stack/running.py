@@ -121,6 +121,8 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
         "JOB_LOG_GROUP": service["JobLogGroup"],
         "FUNCTION_LOG_GROUP": service["FunctionLogGroup"],
         "UPLOAD_MACHINE_ARN": service["UploadMachineArn"],
+        # An earlier release has none.
+        "USER_QUICK_CREATE_URL": service.get("UserQuickCreateUrl", ""),
         "EMULATOR_DATA": data,
         "SNAPSHOTS": data / "snapshots",
         "AWS_ENDPOINT_URL": deployment.endpoint,
