@@ -73,7 +73,7 @@ impl From<Refusal> for Problem {
         let status = match refusal {
             Refusal::Network(_) => 403,
             Refusal::NoSecret | Refusal::WrongSecret => 401,
-            Refusal::SecretsManager(_) | Refusal::Store(_) => 503,
+            Refusal::Unchecked => 503,
         };
         Self::with_status(status, refusal)
     }

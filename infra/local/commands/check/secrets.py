@@ -15,7 +15,7 @@ def secrets_of(env):
     url = urllib.parse.urlsplit(env["CLOUDUPLOAD_URL"])
     header = without_secret(env["CLOUDUPLOAD_URL"])[1]["Authorization"]
     return {
-        "the secret of OBS": url.password,
+        "the secret of OBS": urllib.parse.unquote(url.password),
         "the same as it is sent": header.removeprefix("Basic "),
         "the external ID": env["USER_EXTERNAL_ID"],
     }

@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import shutil
+import urllib.parse
 
 from common.failure import Failure
 from common.paths import LOCAL, shown
@@ -154,7 +155,9 @@ class Deployment:
         secret = self.service_outputs().get("FrontendSecret")
         if not secret:
             return ""
-        return f"obs:{self.client('secretsmanager').get_secret_value(SecretId=secret)['SecretString']}@"
+        text = self.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        # The emulator's has punctuation, which AWS leaves out.
+        return f"obs:{urllib.parse.quote(text, safe='')}@"
 
     def user_outputs(self):
         return self.outputs(USER_STACK, USER_ACCOUNT, USER_REGION)
