@@ -7,9 +7,11 @@ mod list;
 mod log;
 mod log_range;
 mod status;
+mod submission;
 
 use cloudupload::{
     aws::CallBudget,
+    clock::Timestamp,
     environment::Environment,
     job::JobId,
     journal::Journal,
@@ -25,6 +27,7 @@ pub use self::{
     create::NewJob,
     error::ApiError,
     log_range::{LogRange, LogStart},
+    submission::Submission,
 };
 use crate::caller::Caller;
 
@@ -38,6 +41,8 @@ pub struct Api {
     pub service: ServiceIdentity,
     /// The number of the first job in an empty table.
     pub first_job: JobId,
+    /// When this instance of the function started.
+    pub started: Timestamp,
 }
 
 /// The API as one caller has it. What the API does is done here, and nowhere without a caller.
@@ -67,10 +72,18 @@ impl Api {
                 partition: Partition::of_region(&region),
             },
             first_job: parsed("FIRST_JOB")?,
+            started: Timestamp::now(),
         })
     }
 
     pub fn access<'a>(&'a self, caller: &'a Caller) -> Access<'a> {
         Access { api: self, caller }
+    }
+}
+
+impl Access<'_> {
+    /// When this instance of the function started.
+    pub fn started(self) -> Timestamp {
+        self.api.started
     }
 }

@@ -1,11 +1,11 @@
 //! Reads one job.
 
-use cloudupload::job::{Job, JobId};
+use cloudupload::job::{JobId, JobSummary};
 
 use super::{Access, ApiError};
 
 impl Access<'_> {
-    pub async fn status(self, id: JobId) -> Result<Job, ApiError> {
-        Ok(self.api.jobs.get(id).await?)
+    pub async fn status(self, id: JobId) -> Result<JobSummary, ApiError> {
+        Ok(self.api.jobs.summary(id).await?)
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use cloudupload::{
+    clock::Timestamp,
     job::JobId,
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
@@ -46,6 +47,7 @@ impl World {
                 partition: Partition::Aws,
             },
             first_job: JobId::new(1).unwrap(),
+            started: Timestamp::from_secs(1795445844),
         };
         Self {
             api: Arc::new(api),
