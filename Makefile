@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # Where an HTTP proxy is set: this machine is asked without it.
 export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
 export no_proxy := $(NO_PROXY)
-# For up, demo, bench, faults and upgrade, as in: make up OPTIONS='--port 4600'
+# For up, demo, bench, faults, test-obs and upgrade, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
@@ -14,10 +14,10 @@ SECONDS := 60
 TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test lint build package bench faults fuzz upgrade clean
+.PHONY: help needs demo up down test test-obs lint build package bench faults fuzz upgrade clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 needs:
 	@infra/local/needs --parameters '$(PARAMETERS)' $(MAKECMDGOALS)
@@ -33,6 +33,9 @@ down: ## end what "make up" started
 
 test: needs ## all checks and tests
 	@infra/local/check test
+
+test-obs: build ## run it with the source server of OBS 2.9.4 and nginx, by both of its doors
+	@infra/local/test-obs $(OPTIONS)
 
 lint: needs ## formatting, clippy, workflow and templates
 	@infra/local/check lint
@@ -64,5 +67,5 @@ upgrade: build ## deploy this version over running jobs of another: FROM=<git re
 	@infra/local/upgrade --from $(FROM) $(OPTIONS)
 
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test test-obs faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

@@ -7,10 +7,12 @@ mod list;
 mod log;
 mod log_range;
 mod status;
+mod submission;
 
 use cloudupload::{
+    clock::Timestamp,
     environment::Environment,
-    job::{Job, JobId},
+    job::{JobId, JobSummary},
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
@@ -24,6 +26,7 @@ pub use self::{
     create::NewJob,
     error::ApiError,
     log_range::{LogRange, LogStart},
+    submission::Submission,
 };
 use crate::{caller::Caller, gate::Gate};
 
@@ -38,6 +41,8 @@ pub struct Api {
     pub service: ServiceIdentity,
     /// The number of the first job in an empty table.
     pub first_job: JobId,
+    /// When this instance of the function started.
+    pub started: Timestamp,
 }
 
 /// The API as one caller has it. What the API does is done here, and nowhere without a caller.
@@ -69,6 +74,7 @@ impl Api {
                 partition: Partition::of_region(&region),
             },
             first_job: parsed("FIRST_JOB")?,
+            started: Timestamp::now(),
         })
     }
 
@@ -79,8 +85,8 @@ impl Api {
 
 impl Access<'_> {
     /// A job that the caller may see. To everybody else, there is none.
-    async fn job(self, id: JobId) -> Result<Job, ApiError> {
-        let job = self.api.jobs.get(id).await?;
+    async fn job(self, id: JobId) -> Result<JobSummary, ApiError> {
+        let job = self.api.jobs.summary(id).await?;
         if self.may_see(&job) {
             Ok(job)
         } else {
@@ -88,7 +94,12 @@ impl Access<'_> {
         }
     }
 
-    fn may_see(self, job: &Job) -> bool {
-        self.caller.rights.cover(&job.request.user)
+    fn may_see(self, job: &JobSummary) -> bool {
+        self.caller.rights.cover(&job.subject.user)
+    }
+
+    /// When this instance of the function started.
+    pub fn started(self) -> Timestamp {
+        self.api.started
     }
 }

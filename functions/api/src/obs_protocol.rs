@@ -2,6 +2,7 @@
 
 mod answer;
 mod job_list;
+pub mod job_skeleton;
 mod log_query;
 pub mod operation;
 pub mod parameters;
@@ -20,7 +21,11 @@ use lambda_http::{
 use tokio::time::timeout;
 
 use self::{
-    answer::Answer, log_query::LogQuery, operation::Operation, problem::Problem, request::Request,
+    answer::{Answer, Encoding},
+    log_query::LogQuery,
+    operation::Operation,
+    problem::Problem,
+    request::Request,
 };
 use crate::{
     api::{Access, Api},
@@ -90,16 +95,26 @@ async fn handle(
 ) -> Result<Answer, Problem> {
     let caller = api.gate.admit(origin, &event.headers).await?;
     Span::current().record("caller", caller.known_as());
-    let operation = Operation::of(&Request::from(event), &api.service)?;
     tracing::info!("let in");
-    perform(api.access(&caller), operation).await
+    let request = Request::from(event);
+    let operation = Operation::of(&request, &api.service)?;
+    perform(api.access(&caller), operation, request.encoding).await
 }
 
-async fn perform(access: Access<'_>, operation: Operation) -> Result<Answer, Problem> {
+async fn perform(
+    access: Access<'_>,
+    operation: Operation,
+    encoding: Encoding,
+) -> Result<Answer, Problem> {
     match operation {
-        Operation::Create(new) => Ok(Answer::Xml(xml::job(&access.create(*new).await?))),
-        Operation::List(ids) => job_list::some(access, &ids).await,
-        Operation::ListAll => job_list::all(access).await,
+        Operation::Create(new) => Ok(Answer::Xml(xml::job(&access.create(*new).await?.into()))),
+        Operation::Submit(submission) => {
+            Ok(Answer::Xml(xml::job(&access.submit(*submission).await?)))
+        }
+        // The functions fetch the image from OBS themselves.
+        Operation::ReceiveImage(_) => Ok(Answer::Xml(xml::ok())),
+        Operation::List(ids) => job_list::some(access, &ids, encoding).await,
+        Operation::ListAll => job_list::all(access, encoding).await,
         Operation::Status(id) => Ok(Answer::Xml(xml::job(&access.status(id).await?))),
         Operation::Kill(id) => Ok(Answer::Xml(xml::job(&access.kill(id).await?))),
         Operation::Log(id, LogQuery::Part { range, follow }) => {
@@ -109,5 +124,6 @@ async fn perform(access: Access<'_>, operation: Operation) -> Result<Answer, Pro
             let info = access.log_info(id).await?;
             Ok(Answer::Xml(xml::log_directory(info.size, info.modified)))
         }
+        Operation::Daemons(types) => Ok(Answer::Xml(xml::daemons(&types, access.started()))),
     }
 }

@@ -8,6 +8,7 @@ mod kill;
 mod list;
 mod log;
 mod status;
+mod submission;
 mod world;
 
 use fake_endpoint::dynamodb;

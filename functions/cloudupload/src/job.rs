@@ -4,6 +4,7 @@ mod artifacts;
 mod id;
 mod progress;
 mod state;
+mod summary;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use self::{
     id::{BadJobId, JobId},
     progress::Progress,
     state::State,
+    summary::{JobSummary, Subject},
 };
 use crate::{
     caller::CallerName,
@@ -30,6 +32,14 @@ use crate::{
 #[serde(rename_all = "lowercase")]
 pub enum Cloud {
     Ec2,
+}
+
+impl Cloud {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cloud::Ec2 => "ec2",
+        }
+    }
 }
 
 /// What a job was created for.

@@ -113,6 +113,11 @@ fn check_subnet(text: &str) -> Result<(), BadSubnet> {
 pub enum BadTarget {
     #[error("{0}")]
     Body(#[from] BadBody),
+    /// OBS's frontend lets users upload who have not entered a role yet.
+    #[error(
+        "arn is missing: enter the ARN of your AWS role in OBS, on the page 'Cloud Upload', 'Configuration', 'EC2'"
+    )]
+    NoRole,
     #[error("{0}")]
     Role(#[from] BadRole),
     #[error("{0}")]
@@ -142,7 +147,9 @@ impl Ec2Params {
         service: &ServiceIdentity,
     ) -> Result<Self, BadTarget> {
         let body = Body::from_json(body)?;
-        let role: RoleArn = body.required("arn")?.parse()?;
+        let role: RoleArn = body
+            .parsed::<_, BadTarget>("arn")?
+            .ok_or(BadTarget::NoRole)?;
         if role.partition() != service.partition {
             return Err(BadTarget::OtherPartition {
                 role,
@@ -300,7 +307,6 @@ mod tests {
             ),
             ("[]", "the body must be a JSON object "),
             ("\"secret\"", "the body must be a JSON object "),
-            ("{}", "arn is missing: the body must be JSON "),
         ] {
             let error = read(body).unwrap_err().to_string();
             assert_eq!(error, format!("{reason}{example}"));
@@ -309,6 +315,13 @@ mod tests {
 
     #[test]
     fn each_field_says_what_is_wrong_with_it() {
+        for arn in [json!(null), json!("")] {
+            assert_eq!(
+                refused(&json!({"arn": arn})),
+                "arn is missing: enter the ARN of your AWS role in OBS, on the page 'Cloud Upload', 'Configuration', \
+                 'EC2'"
+            );
+        }
         assert!(refused(&json!({"external_id": null})).starts_with("external_id is missing: "));
         assert!(refused(&json!({"region": 7})).starts_with("region must be a string: "));
         assert!(refused(&json!({"ami_name": ["x"]})).starts_with("ami_name must be a string: "));

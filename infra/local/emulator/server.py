@@ -23,6 +23,7 @@ import events_rules
 import front
 import logs_rules
 import regions
+import secrets_rules
 import states_rules
 import sts_rules
 from ebs_direct import EbsDirect
@@ -51,6 +52,7 @@ def install(data: Path, import_seconds: float) -> None:
     regions.install()
     sts_rules.install()
     logs_rules.install()
+    secrets_rules.install()
     states_rules.install()
     events_rules.install()
     front.install()

@@ -3,7 +3,7 @@
 #![no_main]
 
 use api::obs_protocol::xml;
-use cloudupload::job::Job;
+use cloudupload::job::JobSummary;
 use fuzz::{as_xml_has_it, seeds, text};
 use libfuzzer_sys::fuzz_target;
 use roxmltree::{Document, Node};
@@ -26,14 +26,14 @@ const SEEDS: [&str; 2] = [
 
 fuzz_target!(init: seeds::write(SEEDS), |data: &[u8]| {
     let Ok(texts) = std::str::from_utf8(data) else { return };
-    let mut job = serde_json::from_str::<Job>(RECORD).unwrap();
+    let mut job = serde_json::from_str::<JobSummary>(RECORD).unwrap();
     let mut lines = texts.splitn(6, '\n');
     // An illegal name is none that a record can have.
-    set(&mut job.request.user, lines.next());
-    set(&mut job.request.project, lines.next());
-    set(&mut job.request.repository, lines.next());
-    set(&mut job.request.package, lines.next());
-    set(&mut job.request.filename, lines.next());
+    set(&mut job.subject.user, lines.next());
+    set(&mut job.subject.project, lines.next());
+    set(&mut job.subject.repository, lines.next());
+    set(&mut job.subject.package, lines.next());
+    set(&mut job.subject.filename, lines.next());
     job.details = lines.next().unwrap_or_default().to_owned();
 
     let alone = xml::job(&job);
@@ -53,17 +53,17 @@ fn set<T: std::str::FromStr>(field: &mut T, text: Option<&str>) {
     }
 }
 
-fn check(element: Node<'_, '_>, job: &Job) {
+fn check(element: Node<'_, '_>, job: &JobSummary) {
     assert!(element.has_tag_name("clouduploadjob"));
     assert_eq!(element.attribute("name"), Some("17"));
-    let request = &job.request;
+    let subject = &job.subject;
     for (name, value) in [
         ("details", job.details.as_str()),
-        ("user", request.user.as_str()),
-        ("project", request.project.as_str()),
-        ("repository", request.repository.as_str()),
-        ("package", request.package.as_str()),
-        ("filename", request.filename.as_str()),
+        ("user", subject.user.as_str()),
+        ("project", subject.project.as_str()),
+        ("repository", subject.repository.as_str()),
+        ("package", subject.package.as_str()),
+        ("filename", subject.filename.as_str()),
     ] {
         let child = element.children().find(|node| node.has_tag_name(name));
         assert_eq!(

@@ -15,13 +15,16 @@ use libfuzzer_sys::fuzz_target;
 use roxmltree::Document;
 use url::form_urlencoded;
 
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 8] = [
     "POST json /cloudupload?project=Cloud%3AImages&repository=images&package=leap-ec2&arch=x86_64&user=t%C3%BCm&target=ec2\
      &filename=a+b.raw.xz\n{\"arn\":\"arn:aws:iam::123456789012:role/obs\",\"external_id\":\"id-1\",\"region\":\"us-east-1\"}",
     "GET - /cloudupload?name=1&name=02&&=x&name\n",
     "HEAD - /cloudupload/17/\n",
     "POST form /cloudupload/17?x=%zz\ncmd=kill",
     "GET - /cloudupload/17/_log?nostream=1&start=-20&end=99999999999999999999&view=entry\n",
+    "POST form /cloudupload?cmd=list\nname=1&name=02",
+    "POST - /cloudupload\n<clouduploadjob><details>7b7d</details><user>tom</user><target>ec2</target><project>a</project>\
+     <repository>b</repository><package>c</package><arch>x86_64</arch><filename>d</filename><size>1</size></clouduploadjob>",
     "DELETE - /<&>\"\u{1}\n",
 ];
 
@@ -111,8 +114,11 @@ fn check_parameters(query: &str) {
 /// A job's number is the one in the path, to the letter.
 fn check_operation(operation: &Operation, request: &Request) {
     match operation {
-        Operation::Create(_) => assert_eq!(request.method, Method::POST),
-        Operation::List(_) | Operation::ListAll => assert_ne!(request.method, Method::POST),
+        Operation::Create(_) | Operation::Submit(_) => assert_eq!(request.method, Method::POST),
+        Operation::List(_) | Operation::ListAll | Operation::Daemons(_) => {
+            assert_ne!(request.method, Method::PUT);
+        }
+        Operation::ReceiveImage(_) => assert_eq!(request.method, Method::PUT),
         Operation::Status(id) | Operation::Kill(id) | Operation::Log(id, _) => {
             assert_eq!(
                 request.path.split('/').nth(2),

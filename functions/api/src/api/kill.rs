@@ -2,7 +2,7 @@
 
 use cloudupload::{
     caller::Rights,
-    job::{Job, JobId},
+    job::{Job, JobId, JobSummary},
     store::StoreError,
 };
 use lambda_http::tracing;
@@ -12,18 +12,25 @@ use super::{Access, ApiError};
 impl Access<'_> {
     /// Fails the job. One that is final already stays as it is, which is no error. A step that runs sees that its job is
     /// final, and stops; an execution that waits is woken.
-    pub async fn kill(self, id: JobId) -> Result<Job, ApiError> {
+    pub async fn kill(self, id: JobId) -> Result<JobSummary, ApiError> {
         // The record is read first only for those who may not kill every job.
         if self.caller.rights != Rights::AllUsers {
             self.job(id).await?;
         }
-        let job = match self.api.jobs.fail(id, Job::KILLED).await {
+        let job: JobSummary = match self.api.jobs.fail(id, Job::KILLED).await {
             Ok(job) => {
                 tracing::info!(job = %id, "killed for {}", self.caller);
                 self.api.journal.of(id).line("Killed.").await;
-                job
+                job.into()
             }
-            Err(StoreError::Superseded(job)) => *job,
+            Err(StoreError::Superseded(job)) => (*job).into(),
+            Err(error @ StoreError::Unreadable { .. }) => {
+                // A job that was refused when it was created has ended, and its record is no `Job`.
+                match self.status(id).await? {
+                    job if job.state.is_final() => job,
+                    _ => return Err(error.into()),
+                }
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(token) = &job.token

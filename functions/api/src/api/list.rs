@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use cloudupload::{
-    job::{Job, JobId},
+    job::{JobId, JobSummary},
     store::{Item, StoreError},
 };
 use lambda_http::tracing;
@@ -13,8 +13,8 @@ use super::{Access, ApiError};
 
 impl<'a> Access<'a> {
     /// Those of these jobs that exist and that the caller may see.
-    pub async fn jobs(self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, Job>, ApiError> {
-        let jobs = self.api.jobs.get_many(ids).await?;
+    pub async fn jobs(self, ids: BTreeSet<JobId>) -> Result<HashMap<JobId, JobSummary>, ApiError> {
+        let jobs = self.api.jobs.summaries(ids).await?;
         Ok(jobs
             .into_iter()
             .filter_map(|(id, job)| Some((id, readable(job)?)))
@@ -45,7 +45,7 @@ enum Page {
 
 impl JobPages<'_> {
     /// The next page; none after the last.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<Job>>, ApiError> {
+    pub async fn next_page(&mut self) -> Result<Option<Vec<JobSummary>>, ApiError> {
         let from = match std::mem::replace(&mut self.next, Page::None) {
             Page::First => None,
             Page::From(item) => Some(item),
@@ -58,7 +58,7 @@ impl JobPages<'_> {
     }
 }
 
-fn readable(job: Result<Job, StoreError>) -> Option<Job> {
+fn readable(job: Result<JobSummary, StoreError>) -> Option<JobSummary> {
     job.inspect_err(|error| tracing::error!("left out of a list: {error}"))
         .ok()
 }

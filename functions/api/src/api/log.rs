@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudupload::{
     clock::Timestamp,
-    job::{Job, JobId},
+    job::{JobId, JobSummary},
     journal::Log,
 };
 use tokio::time::{Instant, sleep};
@@ -59,7 +59,7 @@ impl Access<'_> {
 
     /// Adds the lines that the job's log has gained. The job is read before its log: if it is final, the log has all that
     /// was written before the job's end.
-    async fn read_log(self, id: JobId, log: &mut Log) -> Result<Job, ApiError> {
+    async fn read_log(self, id: JobId, log: &mut Log) -> Result<JobSummary, ApiError> {
         let job = self.job(id).await?;
         let read = self.api.journal.read_on(id, log).await;
         read.map_err(ApiError::Log)?;
@@ -69,7 +69,7 @@ impl Access<'_> {
 
 /// Whether the log has the job's end, so that there is nothing to wait for. What the clean-up adds later comes with the
 /// next request.
-fn has_complete_log(job: &Job) -> bool {
+fn has_complete_log(job: &JobSummary) -> bool {
     let ended = job.ended.unwrap_or(job.created);
     job.state.is_final() && Timestamp::now() > ended + READ_LAG
 }

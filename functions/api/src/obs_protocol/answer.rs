@@ -1,11 +1,16 @@
 //! What goes back to the caller.
 
+use std::io::{self, Write};
+
+use flate2::{Compression, write::GzEncoder};
 use lambda_http::{
     Body,
     aws_lambda_events::apigw::ApiGatewayV2httpResponse,
     http::{
-        HeaderValue,
-        header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+        HeaderMap, HeaderValue,
+        header::{
+            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE,
+        },
     },
 };
 
@@ -15,16 +20,63 @@ use super::problem::Problem;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     Xml(String),
+    /// XML, compressed.
+    GzippedXml(Vec<u8>),
     /// A part of a log, in bytes: it may begin or end within a character.
     Log(Vec<u8>),
 }
 
+/// How a list may be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Identity,
+    Gzip,
+}
+
+impl Encoding {
+    /// The shortest that the caller accepts (RFC 9110, 12.5.3).
+    pub fn accepted(headers: &HeaderMap) -> Self {
+        let accepts_gzip = headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|coding| {
+                let mut parts = coding.split(';').map(str::trim);
+                let is_gzip = parts
+                    .next()
+                    .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+                let weight = parts.find_map(|part| part.strip_prefix("q="));
+                is_gzip && weight.is_none_or(|q| q.parse().is_ok_and(|q: f32| q > 0.0))
+            });
+        match accepts_gzip {
+            true => Encoding::Gzip,
+            false => Encoding::Identity,
+        }
+    }
+}
+
+/// The length of a body that does not fit in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    pub length: usize,
+}
+
 impl Answer {
+    /// XML, compressed, if it fits in an answer.
+    pub fn gzip(xml: &str) -> Result<Self, TooLong> {
+        let bytes = gzipped(xml).expect("writing into memory does not fail");
+        match base64_length(bytes.len()) {
+            length if length > MAX_BODY => Err(TooLong { length }),
+            _ => Ok(Answer::GzippedXml(bytes)),
+        }
+    }
+
     /// A part of a log, if it fits in an answer. One that begins or ends within a character goes in base64.
     pub fn log(part: Vec<u8>) -> Result<Self, Problem> {
         let length = match str::from_utf8(&part) {
             Ok(text) => json_length(text),
-            Err(_) => part.len().div_ceil(3) * 4,
+            Err(_) => base64_length(part.len()),
         };
         if length > MAX_BODY {
             return Err(Problem::bad_request(format!(
@@ -52,10 +104,24 @@ pub fn json_length(text: &str) -> usize {
         .sum()
 }
 
+/// Bytes in base64, as which Lambda passes on a body that is not text.
+fn base64_length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
+}
+
+/// With the least effort: lists of jobs repeat themselves so much that more of it gains little.
+fn gzipped(text: &str) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
+
 /// The response that API Gateway passes on.
 pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
+    let is_gzipped = matches!(answer, Ok(Answer::GzippedXml(_)));
     let (status, content_type, body) = match answer {
         Ok(Answer::Xml(xml)) => (200, "text/xml", Body::Text(xml)),
+        Ok(Answer::GzippedXml(bytes)) => (200, "text/xml", Body::Binary(bytes)),
         Ok(Answer::Log(log)) => {
             let body = String::from_utf8(log)
                 .map_or_else(|error| Body::Binary(error.into_bytes()), Body::Text);
@@ -75,6 +141,11 @@ pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
         let challenge = HeaderValue::from_static("Basic realm=\"cloudupload\"");
         response.headers.insert(WWW_AUTHENTICATE, challenge);
     }
+    if is_gzipped {
+        response
+            .headers
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     response.is_base64_encoded = matches!(body, Body::Binary(_));
     response.body = Some(body);
     response
@@ -82,8 +153,9 @@ pub fn response(answer: Result<Answer, Problem>) -> ApiGatewayV2httpResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
+    use std::{io::Read, ops::Range};
 
+    use flate2::read::GzDecoder;
     use serde_json::json;
 
     use super::*;
@@ -116,6 +188,44 @@ mod tests {
         let error = response(Err(Problem::bad_request("parameter 'filename' is missing")));
         let body = "<status code=\"400\">\n  <summary>parameter 'filename' is missing</summary>\n</status>\n";
         assert_eq!(error.body, Some(Body::Text(body.to_owned())));
+    }
+
+    #[test]
+    fn xml_is_compressed_if_it_fits_then() {
+        let answer = Answer::gzip("<a />\n").unwrap();
+        let response = response(Ok(answer));
+        assert_eq!(response.headers[CONTENT_TYPE], "text/xml");
+        assert_eq!(response.headers[CONTENT_ENCODING], "gzip");
+        assert!(response.is_base64_encoded);
+        let Some(Body::Binary(bytes)) = response.body else {
+            panic!("{:?} is not bytes", response.body);
+        };
+        let mut xml = String::new();
+        GzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut xml)
+            .unwrap();
+        assert_eq!(xml, "<a />\n");
+        let noise: String = (0..2 * MAX_BODY)
+            .map(|_| fastrand::alphanumeric())
+            .collect();
+        assert!(Answer::gzip(&noise).unwrap_err().length > MAX_BODY);
+    }
+
+    #[test]
+    fn a_list_is_compressed_for_whoever_accepts_it() {
+        for (accepted, encoding) in [
+            ("gzip;q=1.0,deflate;q=0.6,identity;q=0.3", Encoding::Gzip),
+            ("deflate, GZIP", Encoding::Gzip),
+            ("gzip; q=0.0, identity", Encoding::Identity),
+            ("gzip;q=x", Encoding::Identity),
+            ("xgzip", Encoding::Identity),
+            ("", Encoding::Identity),
+        ] {
+            let headers = [(ACCEPT_ENCODING, HeaderValue::from_static(accepted))];
+            let headers = headers.into_iter().collect();
+            assert_eq!(Encoding::accepted(&headers), encoding, "{accepted}");
+        }
+        assert_eq!(Encoding::accepted(&HeaderMap::new()), Encoding::Identity);
     }
 
     #[test]

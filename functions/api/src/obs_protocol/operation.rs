@@ -9,23 +9,30 @@ use cloudupload::{
 use lambda_http::http::Method;
 
 use super::{
+    job_skeleton,
     log_query::LogQuery,
     parameters::{Parameters, digits},
     problem::Problem,
     request::Request,
 };
-use crate::api::NewJob;
+use crate::api::{NewJob, Submission};
 
 /// What can be requested.
 #[derive(Debug, PartialEq)]
 pub enum Operation {
     Create(Box<NewJob>),
+    /// A job as OBS's source server sends it.
+    Submit(Box<Submission>),
+    /// The image that the source server sends after it.
+    ReceiveImage(JobId),
     /// The jobs to list, in that order; a number that no job can have is left out.
     List(Vec<JobId>),
     ListAll,
     Status(JobId),
     Kill(JobId),
     Log(JobId, LogQuery),
+    /// The daemons of these types that run.
+    Daemons(Vec<&'static str>),
 }
 
 impl Operation {
@@ -33,8 +40,20 @@ impl Operation {
         let path = &request.path;
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         match (&request.method, segments.as_slice()) {
-            (&Method::POST, ["", "cloudupload"]) => create(request, service),
+            (&Method::POST, ["", "cloudupload"]) if request.is_job_skeleton() => {
+                let submission = job_skeleton::submission(&request.body, service)?;
+                Ok(Operation::Submit(Box::new(submission)))
+            }
+            (&Method::POST, ["", "cloudupload"]) => match request.query()?.get("cmd") {
+                Some(_) => list_command(request),
+                None => create(request, service),
+            },
             (&Method::GET | &Method::HEAD, ["", "cloudupload"]) => list(&request.query()?),
+            (&Method::PUT, ["", "cloudupload", job]) => {
+                request.query()?.allow(&[], &[])?;
+                Ok(Operation::ReceiveImage(job_id(job)?))
+            }
+            (&Method::GET | &Method::HEAD, ["", "workerstatus"]) => daemons(&request.query()?),
             (&Method::GET | &Method::HEAD | &Method::POST, ["", "cloudupload", job]) => {
                 let parameters = request.parameters()?;
                 if request.method == Method::POST && parameters.get("cmd").is_some() {
@@ -86,7 +105,7 @@ fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Pro
     })))
 }
 
-fn cloud(target: &str) -> Result<Cloud, Problem> {
+pub(super) fn cloud(target: &str) -> Result<Cloud, Problem> {
     match target {
         "ec2" => Ok(Cloud::Ec2),
         target => Err(Problem::bad_request(format!(
@@ -95,8 +114,23 @@ fn cloud(target: &str) -> Result<Cloud, Problem> {
     }
 }
 
+/// A list of more jobs than API Gateway takes in a request line (10,240 bytes with the headers; API Gateway developer
+/// guide, "Quotas for HTTP APIs"): their numbers are in the body.
+fn list_command(request: &Request) -> Result<Operation, Problem> {
+    let parameters = request.query_and_body()?;
+    parameters.allow(&["cmd"], &["name"])?;
+    match parameters.get("cmd").unwrap_or_default() {
+        "list" => jobs(&parameters),
+        command => Err(Problem::unknown_command(command)),
+    }
+}
+
 fn list(parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&[], &["name"])?;
+    jobs(parameters)
+}
+
+fn jobs(parameters: &Parameters) -> Result<Operation, Problem> {
     if parameters.get("name").is_none() {
         return Ok(Operation::ListAll);
     }
@@ -109,8 +143,21 @@ fn command(job: &str, parameters: &Parameters) -> Result<Operation, Problem> {
     parameters.allow(&["cmd"], &[])?;
     match parameters.get("cmd").unwrap_or_default() {
         "kill" => Ok(Operation::Kill(job_id(job)?)),
-        command => Err(Problem::bad_request(format!("unknown command '{command}'"))),
+        command => Err(Problem::unknown_command(command)),
     }
+}
+
+/// The daemons that OBS's own server tells of. Whoever gets the answer knows that both are there.
+const DAEMONS: [&str; 2] = ["clouduploadserver", "clouduploadworker"];
+
+fn daemons(parameters: &Parameters) -> Result<Operation, Problem> {
+    parameters.allow(&[], &["arch"])?;
+    if parameters.get("arch").is_none() {
+        return Ok(Operation::Daemons(DAEMONS.to_vec()));
+    }
+    let wanted = parameters.all("arch");
+    let known = wanted.filter_map(|name| DAEMONS.into_iter().find(|daemon| *daemon == name));
+    Ok(Operation::Daemons(known.collect()))
 }
 
 /// The job in a path. A legal name that is not a number is that of a job that does not exist.
@@ -289,6 +336,65 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_asked_for_by_a_form_too() {
+        for content_type in ["application/x-www-form-urlencoded", ""] {
+            let listed = |target, body| sent("POST", target, content_type, body);
+            assert_eq!(
+                listed("/cloudupload?cmd=list", "name=9&name=1&name=0&name=9\n"),
+                Ok(Operation::List(vec![id(9), id(1), id(9)]))
+            );
+            assert_eq!(listed("/cloudupload?cmd=list", ""), Ok(Operation::ListAll));
+            assert_eq!(
+                listed("/cloudupload?cmd=list", "name=abc"),
+                Err(Problem::bad_request("not a number: 'abc'"))
+            );
+            assert_eq!(
+                listed("/cloudupload?cmd=list", "foo=1"),
+                Err(Problem::bad_request("unknown parameter 'foo'"))
+            );
+            assert_eq!(
+                listed("/cloudupload?cmd=kill", "name=1"),
+                Err(Problem::bad_request("unknown command 'kill'"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_source_server_s_own_requests_are_read() {
+        let skeleton = "<clouduploadjob><user>tom</user><target>ec2</target><project>a</project><repository>b</repository>\
+                        <package>c</package><arch>x86_64</arch><filename>d.raw.xz</filename></clouduploadjob>";
+        let submitted = sent("POST", "/cloudupload", "", skeleton).unwrap();
+        assert!(matches!(submitted, Operation::Submit(_)));
+        // With a query it is the body of a create call, and no JSON.
+        assert!(sent("POST", CREATE, "", skeleton).is_err());
+        let missing = sent("POST", "/cloudupload", "", "{}").unwrap_err();
+        assert_eq!(missing.summary, "parameter 'project' is missing");
+
+        assert_eq!(
+            sent("PUT", "/cloudupload/17", "", "\u{0}image"),
+            Ok(Operation::ReceiveImage(id(17)))
+        );
+        assert_eq!(
+            sent("PUT", "/cloudupload/abc", "", ""),
+            Err(Problem::no_such_job())
+        );
+
+        let both = vec!["clouduploadserver", "clouduploadworker"];
+        assert_eq!(
+            operation("GET", "/workerstatus"),
+            Ok(Operation::Daemons(both))
+        );
+        assert_eq!(
+            operation("GET", "/workerstatus?arch=x86_64&arch=clouduploadworker"),
+            Ok(Operation::Daemons(vec!["clouduploadworker"]))
+        );
+        assert_eq!(
+            operation("GET", "/workerstatus?type=x"),
+            Err(Problem::bad_request("unknown parameter 'type'"))
+        );
+    }
+
+    #[test]
     fn a_status_is_asked_for_by_get_and_by_post() {
         for method in ["GET", "HEAD", "POST"] {
             assert_eq!(
@@ -368,7 +474,8 @@ mod tests {
     fn anything_else_is_unknown() {
         for (method, path) in [
             ("DELETE", "/cloudupload/1"),
-            ("PUT", "/cloudupload/1"),
+            ("PUT", "/cloudupload"),
+            ("POST", "/workerstatus"),
             ("PATCH", "/cloudupload"),
             ("GET", "/"),
             ("GET", ""),

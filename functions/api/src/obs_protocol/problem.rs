@@ -38,6 +38,10 @@ impl Problem {
         Self::bad_request(format!("not a number: '{text}'"))
     }
 
+    pub fn unknown_command(command: &str) -> Self {
+        Self::bad_request(format!("unknown command '{command}'"))
+    }
+
     pub fn no_such_job() -> Self {
         ApiError::NoSuchJob.into()
     }

@@ -6,7 +6,7 @@ use lambda_http::{
     http::{Method, header::CONTENT_TYPE},
 };
 
-use super::{parameters::Parameters, problem::Problem};
+use super::{answer::Encoding, parameters::Parameters, problem::Problem};
 
 /// The parts of a request that mean something here.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Request {
     /// Whether the body is parameters.
     is_form: bool,
     pub body: Vec<u8>,
+    /// How a list may be encoded.
+    pub(super) encoding: Encoding,
 }
 
 impl From<ApiGatewayV2httpRequest> for Request {
@@ -32,6 +34,7 @@ impl From<ApiGatewayV2httpRequest> for Request {
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let media_type = content_type.and_then(|value| value.split(';').next());
         Self {
+            encoding: Encoding::accepted(&event.headers),
             is_form: media_type.is_some_and(|media_type| {
                 media_type
                     .trim()
@@ -59,8 +62,18 @@ impl Request {
         if !(self.is_form && self.method == Method::POST) {
             return self.query();
         }
+        self.query_and_body()
+    }
+
+    /// The parameters in the query string and, behind them, those in the body, which is a form whatever its type.
+    pub fn query_and_body(&self) -> Result<Parameters, Problem> {
         let form = String::from_utf8_lossy(&self.body);
         Parameters::parse(&format!("{}&{}", self.query, form.trim_end()))
+    }
+
+    /// Whether this is a job as OBS's source server sends it: XML without a query.
+    pub fn is_job_skeleton(&self) -> bool {
+        self.query.is_empty() && self.body.trim_ascii_start().starts_with(b"<")
     }
 }
 

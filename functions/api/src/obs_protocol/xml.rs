@@ -1,19 +1,19 @@
 //! Writes XML byte for byte as a real OBS backend does: the order of the children is that of its `BSXML.pm`, the layout
 //! that of the Perl module XML::Structured.
 
-use std::{borrow::Cow, io};
-
-use cloudupload::{
-    clock::Timestamp,
-    job::{Cloud, Job},
+use std::{
+    borrow::{Borrow, Cow},
+    io,
 };
+
+use cloudupload::{clock::Timestamp, job::JobSummary};
 use quick_xml::{
     Writer,
     events::{BytesStart, BytesText, Event},
 };
 
 /// A job's record: the answer to create, status and kill.
-pub fn job(job: &Job) -> String {
+pub fn job(job: &JobSummary) -> String {
     document(|out| write_job(out, job))
 }
 
@@ -25,6 +25,39 @@ pub fn status(code: u16, summary: &str, details: Option<&str>) -> String {
             .write_inner_content(|out| {
                 child(out, "summary", summary)?;
                 optional_child(out, "details", details)
+            })
+            .map(drop)
+    })
+}
+
+/// `<status>` of a request that was carried out.
+pub fn ok() -> String {
+    document(|out| {
+        out.create_element("status")
+            .with_attribute(("code", "ok"))
+            .write_empty()
+            .map(drop)
+    })
+}
+
+/// `<workerstatus>`: these daemons run.
+pub fn daemons(types: &[&str], started: Timestamp) -> String {
+    let started = started.as_secs().to_string();
+    document(|out| {
+        out.create_element("workerstatus")
+            .write_inner_content(|out| {
+                out.create_element("partition")
+                    .write_inner_content(|out| {
+                        types.iter().try_for_each(|daemon| {
+                            out.create_element("daemon")
+                                .with_attribute(("type", *daemon))
+                                .with_attribute(("state", "running"))
+                                .with_attribute(("starttime", started.as_str()))
+                                .write_empty()
+                                .map(drop)
+                        })
+                    })
+                    .map(drop)
             })
             .map(drop)
     })
@@ -47,12 +80,12 @@ pub fn log_directory(size: usize, modified: Timestamp) -> String {
 }
 
 /// A list of jobs, each as [`list_entry`] writes it.
-pub fn job_list(entries: &[String]) -> String {
+pub fn job_list<S: Borrow<str>>(entries: &[S]) -> String {
     format!("<{LIST}>{}\n</{LIST}>\n", entries.concat())
 }
 
 /// A job's record as an entry of a list, with the line break in front of it.
-pub fn list_entry(job: &Job) -> String {
+pub fn list_entry(job: &JobSummary) -> String {
     let mut out = writer();
     let within_list = out
         .write_event(Event::Start(BytesStart::new(LIST)))
@@ -65,8 +98,8 @@ pub fn list_entry(job: &Job) -> String {
 
 const LIST: &str = "clouduploadjoblist";
 
-fn write_job(out: &mut Writer<Vec<u8>>, job: &Job) -> io::Result<()> {
-    let request = &job.request;
+fn write_job(out: &mut Writer<Vec<u8>>, job: &JobSummary) -> io::Result<()> {
+    let subject = &job.subject;
     out.create_element("clouduploadjob")
         .with_attribute(("name", job.id.to_string().as_str()))
         .write_inner_content(|out| {
@@ -79,20 +112,14 @@ fn write_job(out: &mut Writer<Vec<u8>>, job: &Job) -> io::Result<()> {
             )?;
             optional_child(out, "try", job.tries.map(|tries| tries.to_string()))?;
             child(out, "created", &job.created.as_secs().to_string())?;
-            child(out, "user", request.user.as_str())?;
-            child(
-                out,
-                "target",
-                match request.target {
-                    Cloud::Ec2 => "ec2",
-                },
-            )?;
-            child(out, "project", request.project.as_str())?;
-            child(out, "repository", request.repository.as_str())?;
-            child(out, "package", request.package.as_str())?;
-            child(out, "arch", request.arch.as_str())?;
-            child(out, "filename", request.filename.as_str())?;
-            child(out, "size", &request.size.to_string())
+            child(out, "user", subject.user.as_str())?;
+            child(out, "target", &subject.target)?;
+            child(out, "project", subject.project.as_str())?;
+            child(out, "repository", subject.repository.as_str())?;
+            child(out, "package", subject.package.as_str())?;
+            child(out, "arch", &subject.arch)?;
+            child(out, "filename", subject.filename.as_str())?;
+            optional_child(out, "size", subject.size.map(|size| size.to_string()))
         })
         .map(drop)
 }
@@ -166,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    fn example() -> Job {
+    fn example() -> JobSummary {
         let job = r#"{
             "id": "1", "state": "created", "details": "waiting to receive image", "created": 1795445844,
             "order": {
@@ -207,7 +234,7 @@ mod tests {
     /// As a real OBS backend answered.
     #[test]
     fn a_list_is_written_as_obs_writes_it() {
-        let job = Job {
+        let job = JobSummary {
             state: State::Succeeded,
             details: "ami-0123456789abcdef0".to_owned(),
             ..example()
@@ -233,7 +260,7 @@ mod tests {
 "
         );
         assert_eq!(
-            job_list(&[]),
+            job_list::<&str>(&[]),
             "<clouduploadjoblist>\n</clouduploadjoblist>\n"
         );
     }
@@ -242,7 +269,7 @@ mod tests {
     fn a_list_is_as_long_as_its_entries() {
         let entry = list_entry(&example());
         let list = job_list(&[entry.clone(), entry.clone()]);
-        assert_eq!(list.len(), job_list(&[]).len() + 2 * entry.len());
+        assert_eq!(list.len(), job_list::<&str>(&[]).len() + 2 * entry.len());
         assert!(
             list.ends_with("\n  </clouduploadjob>\n</clouduploadjoblist>\n"),
             "{list}"
@@ -251,7 +278,7 @@ mod tests {
 
     #[test]
     fn children_come_in_the_order_of_obs() {
-        let xml = job(&Job {
+        let xml = job(&JobSummary {
             progress: Some(42),
             tries: Some(2),
             ..example()
@@ -262,11 +289,15 @@ mod tests {
 
     #[test]
     fn a_child_without_a_value_is_left_out() {
-        let xml = job(&Job {
+        let xml = job(&JobSummary {
             details: String::new(),
             ..example()
         });
         assert!(xml.contains("<state>created</state>\n  <created>"), "{xml}");
+        let mut job_without_size = example();
+        job_without_size.subject.size = None;
+        let xml = job(&job_without_size);
+        assert!(xml.ends_with("</filename>\n</clouduploadjob>\n"), "{xml}");
     }
 
     /// As a real OBS backend answered.
@@ -284,6 +315,24 @@ mod tests {
         assert_eq!(
             status(400, "not a number: 'abc'", None),
             "<status code=\"400\">\n  <summary>not a number: 'abc'</summary>\n</status>\n"
+        );
+    }
+
+    /// As a real OBS backend answered.
+    #[test]
+    fn daemons_are_written_as_obs_writes_them() {
+        assert_eq!(ok(), "<status code=\"ok\" />\n");
+        let started = Timestamp::from_secs(1795445844);
+        assert_eq!(
+            daemons(&["clouduploadserver", "clouduploadworker"], started),
+            "\
+<workerstatus>
+  <partition>
+    <daemon type=\"clouduploadserver\" state=\"running\" starttime=\"1795445844\" />
+    <daemon type=\"clouduploadworker\" state=\"running\" starttime=\"1795445844\" />
+  </partition>
+</workerstatus>
+"
         );
     }
 

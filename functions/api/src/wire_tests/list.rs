@@ -1,6 +1,14 @@
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use lambda_http::{
+    Body,
+    http::{HeaderValue, header::ACCEPT_ENCODING},
+};
 use serde_json::{Value, json};
 
-use super::{World, error_xml, item, job_xml, list_xml, ok};
+use super::{World, item, job_xml, list_xml, ok};
+use crate::sample_event::event;
 
 #[tokio::test]
 async fn a_list_has_the_jobs_in_the_order_asked() {
@@ -60,16 +68,64 @@ async fn an_empty_list_is_as_obs_writes_it() {
     }
 }
 
-#[tokio::test]
-async fn a_list_that_lambda_would_not_pass_on_is_refused() {
-    let world = World::new(|_, _| {
-        let details = "x".repeat(300_000);
-        let jobs: Vec<Value> = (1..=21)
+/// So many jobs whose details are this long.
+fn many(jobs: usize, details: usize) -> World {
+    World::new(move |_, _| {
+        let details = "x".repeat(details);
+        let jobs: Vec<Value> = (1..=jobs)
             .map(|id| item(&id.to_string(), "failed", &details))
             .collect();
         ok(json!({"Items": jobs}))
-    });
+    })
+}
+
+/// The numbers in a list.
+fn listed(xml: &str) -> Vec<usize> {
+    let names = xml.split("<clouduploadjob name=\"").skip(1);
+    names
+        .map(|rest| rest.split_once('"').unwrap().0.parse().unwrap())
+        .collect()
+}
+
+async fn gzipped_list(world: &World) -> String {
+    let mut event = event("GET", "/cloudupload", "", b"");
+    let gzip = HeaderValue::from_static("gzip;q=1.0,deflate;q=0.6,identity;q=0.3");
+    event.headers.insert(ACCEPT_ENCODING, gzip);
+    let response = world.answer(event).await;
+    assert_eq!(response.status_code, 200);
+    assert_eq!(response.headers["content-encoding"], "gzip");
+    let lambda = serde_json::to_string(&response).unwrap();
+    assert!(lambda.len() < 6 << 20, "{} bytes", lambda.len());
+    let Some(Body::Binary(bytes)) = response.body else {
+        panic!("the answer is compressed");
+    };
+    let mut xml = String::new();
+    GzDecoder::new(bytes.as_slice())
+        .read_to_string(&mut xml)
+        .unwrap();
+    xml
+}
+
+#[tokio::test]
+async fn a_list_that_lambda_would_not_pass_on_has_the_newest_jobs() {
+    let world = many(21, 300_000);
     let (status, xml) = world.ask("GET", "/cloudupload", "").await;
-    let summary = "there are more jobs than fit in one answer: ask for some of them, with name=";
-    assert_eq!((status, xml), (400, error_xml(400, summary)));
+    assert_eq!(status, 200);
+    assert_eq!(listed(&xml), (2..=21).collect::<Vec<_>>());
+    let world = World::new(|_, _| {
+        let jobs = ["7", "8", "9"].map(|id| item(id, "failed", &"x".repeat(3 << 20)));
+        ok(json!({"Responses": {"jobs": jobs}}))
+    });
+    let (status, xml) = world
+        .ask("GET", "/cloudupload?name=9&name=7&name=8", "")
+        .await;
+    assert_eq!((status, listed(&xml)), (200, vec![9]));
+}
+
+#[tokio::test]
+async fn a_long_list_is_compressed_for_whoever_accepts_it() {
+    let xml = gzipped_list(&many(20_000, 200)).await;
+    assert_eq!(listed(&xml), (1..=20_000).collect::<Vec<_>>());
+    let xml = gzipped_list(&many(40, 1 << 20)).await;
+    assert_eq!(listed(&xml), (9 + 1..=40).collect::<Vec<_>>());
 }

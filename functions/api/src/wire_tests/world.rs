@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::{
+    clock::Timestamp,
     job::JobId,
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
@@ -71,6 +72,7 @@ impl World {
                 partition: Partition::Aws,
             },
             first_job: JobId::new(1).unwrap(),
+            started: Timestamp::from_secs(1795445844),
         };
         Self {
             api: Arc::new(api),

@@ -15,6 +15,8 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::de::DeserializeOwned;
 use serde_dynamo::to_item;
 
 use super::{
@@ -25,7 +27,10 @@ use crate::{
     aws::Failure,
     caller::CallerName,
     clock::{self, Timestamp},
-    job::{Artifacts, Intent, Job, JobId, Progress, State, TaskToken, UploadRequest},
+    job::{
+        Artifacts, Intent, Job, JobId, JobSummary, Progress, State, Subject, TaskToken,
+        UploadRequest,
+    },
     retry::RetryBudget,
 };
 
@@ -38,6 +43,9 @@ pub struct Jobs {
 
 /// DynamoDB's limit of keys in one BatchGetItem (API reference, BatchGetItem).
 const BATCH: usize = 100;
+
+/// Batches that are read at the same time: items take several times the memory that a job takes.
+const BATCHES: usize = 16;
 
 /// Attempts at a batch of which BatchGetItem leaves keys unprocessed.
 const UNPROCESSED: RetryBudget = RetryBudget {
@@ -76,6 +84,20 @@ impl Jobs {
         self.transition(job.id, Transition::New(&job)).await
     }
 
+    /// Creates a job that has failed: nothing is left to do for it.
+    pub async fn create_refused(
+        &self,
+        subject: Subject,
+        reason: String,
+        caller: Option<CallerName>,
+        first: JobId,
+    ) -> Result<JobSummary, StoreError> {
+        let id = self.next_id(first).await?;
+        let job = JobSummary::refused(id, subject, reason, caller, Timestamp::now());
+        self.put_refused(&job).await?;
+        Ok(job)
+    }
+
     async fn next_id(&self, first: JobId) -> Result<JobId, StoreError> {
         let answer = self
             .client
@@ -102,6 +124,15 @@ impl Jobs {
 
     /// The job as the last write left it.
     pub async fn get(&self, id: JobId) -> Result<Job, StoreError> {
+        self.get_as(id).await
+    }
+
+    /// The same of any job, one that was refused included.
+    pub async fn summary(&self, id: JobId) -> Result<JobSummary, StoreError> {
+        self.get_as(id).await
+    }
+
+    async fn get_as<T: DeserializeOwned>(&self, id: JobId) -> Result<T, StoreError> {
         let answer = self
             .client
             .get_item()
@@ -120,17 +151,31 @@ impl Jobs {
         &self,
         ids: BTreeSet<JobId>,
     ) -> Result<HashMap<JobId, Result<Job, StoreError>>, StoreError> {
+        self.get_many_as(ids).await
+    }
+
+    /// The same of any jobs, those that were refused included.
+    pub async fn summaries(
+        &self,
+        ids: BTreeSet<JobId>,
+    ) -> Result<HashMap<JobId, Result<JobSummary, StoreError>>, StoreError> {
+        self.get_many_as(ids).await
+    }
+
+    async fn get_many_as<T: DeserializeOwned>(
+        &self,
+        ids: BTreeSet<JobId>,
+    ) -> Result<HashMap<JobId, Result<T, StoreError>>, StoreError> {
         let ids: Vec<JobId> = ids.into_iter().collect();
-        let mut batches = tokio::task::JoinSet::new();
-        for batch in ids.chunks(BATCH) {
+        let batches = ids.chunks(BATCH).map(|batch| {
             let keys = batch.iter().copied().map(key).collect();
             let jobs = self.clone();
-            batches.spawn(async move { jobs.get_batch(keys).await });
-        }
+            async move { jobs.get_batch(keys).await }
+        });
+        let batches: Vec<_> = batches.collect();
+        let mut batches = stream::iter(batches).buffer_unordered(BATCHES);
         let mut found = HashMap::with_capacity(ids.len());
-        while let Some(batch) = batches.join_next().await {
-            let items =
-                batch.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        while let Some(items) = batches.try_next().await? {
             for item in items {
                 found.insert(read_id(&item)?, read(item));
             }
@@ -182,7 +227,7 @@ impl Jobs {
     pub async fn page(
         &self,
         from: Option<Item>,
-    ) -> Result<(Vec<Result<Job, StoreError>>, Option<Item>), StoreError> {
+    ) -> Result<(Vec<Result<JobSummary, StoreError>>, Option<Item>), StoreError> {
         let answer = self
             .client
             .scan()

@@ -1,4 +1,4 @@
-//! Changes of a job's state.
+//! Changes of a job's state, and the records of new jobs.
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::Failure,
-    job::{Job, JobId, State},
+    job::{Job, JobId, JobSummary, State},
 };
 
 /// A new state for a job, with what is written together with it.
@@ -46,7 +46,12 @@ impl Jobs {
         transition: Transition<'_>,
     ) -> Result<Job, StoreError> {
         match transition {
-            Transition::New(job) => self.put_new(job).await,
+            Transition::New(job) => {
+                let mut item: Item = to_item(job).map_err(StoreError::Unwritable)?;
+                item.insert(UNFINISHED.to_owned(), unfinished());
+                self.put_new(item).await?;
+                Ok(job.clone())
+            }
             Transition::To {
                 state,
                 details,
@@ -65,9 +70,14 @@ impl Jobs {
         }
     }
 
-    async fn put_new(&self, job: &Job) -> Result<Job, StoreError> {
-        let mut item: Item = to_item(job).map_err(StoreError::Unwritable)?;
-        item.insert(UNFINISHED.to_owned(), unfinished());
+    /// Writes the record of a job that is final from the start. It is not among the unfinished, so the sweeper never sees
+    /// it.
+    pub(super) async fn put_refused(&self, job: &JobSummary) -> Result<(), StoreError> {
+        self.put_new(to_item(job).map_err(StoreError::Unwritable)?)
+            .await
+    }
+
+    async fn put_new(&self, item: Item) -> Result<(), StoreError> {
         let answer = self
             .client
             .put_item()
@@ -78,13 +88,13 @@ impl Jobs {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(job.clone()),
+            Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 // Our own write, whose first answer was lost.
                 Some(PutItemError::ConditionalCheckFailedException(refused))
                     if refused.item() == Some(&item) =>
                 {
-                    Ok(job.clone())
+                    Ok(())
                 }
                 _ => Err(Failure::of("dynamodb:PutItem")(error).into()),
             },

@@ -4,6 +4,7 @@
     check test
 
 `lint` looks at the sources only. `test` also runs all tests: those of crates, commands and emulator, and then those in
-tests/ against a local stack of their own, on ports of their own. What needs Cargo and what does not run side by side.
+tests/ against a local stack of their own, on ports of their own, and `test-obs` where OBS's source server and nginx are
+installed; in CI they have to be. What needs Cargo and what does not run side by side.
 The first step that fails, or takes half an hour, ends the check and shows the end of its log, which is in target/test.
 """

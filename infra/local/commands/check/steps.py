@@ -1,13 +1,17 @@
 """The steps, in two lanes: with Cargo, which has one lock for all that it builds, and without."""
 
 import filecmp
+import os
 import shutil
 import sys
 
 from check import secrets, user_link
 from check.lanes import Step
 from common import settings
+from common.failure import Failure
 from common.paths import COMMANDS, LOCAL, TARGET, TOP
+from needs.report import report
+from needs.table import OBS
 
 STACK = LOCAL / "stack"
 TOOLS = TARGET / "tools"
@@ -89,6 +93,10 @@ def link_for_users(_shell):
     user_link.verify(settings.read(FOLDER / "env"))
 
 
+def both_doors(shell):
+    shell(LOCAL / "test-obs")
+
+
 def stack_down(shell):
     shell(STACK, "down", "--dir", FOLDER, "--clean")
 
@@ -121,6 +129,16 @@ LINT = (
         Step("description of the API", api_description),
     ],
 )
+
+def doors_of_obs():
+    """The step with a real OBS, where one is installed. CI has to have it."""
+    missing = [need for need in OBS if not need.is_there()]
+    if not missing:
+        return [Step("both doors of OBS", both_doors, after="build")]
+    if os.environ.get("CI") == "true":
+        raise Failure(report(["test-obs"], missing))
+    return []
+
 
 TESTS = (
     [

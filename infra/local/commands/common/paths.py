@@ -10,6 +10,9 @@ TARGET = TOP / "target"
 BINARIES = TARGET / "quick"
 """The functions as `make build` builds them."""
 
+SOURCE_SERVER = Path("/usr/lib/obs/server")
+"""The modules of an OBS backend that is installed on this machine."""
+
 
 def shown(path):
     """A path as one would type it from here."""

@@ -17,6 +17,7 @@ def report(commands, missing):
     if packaged:
         for field, (system, install) in SYSTEMS.items():
             words = " ".join(getattr(packages, field) for packages in packaged).split()
-            lines.append(f"    {system + ':':<16} {install} {' '.join(dict.fromkeys(words))}")
+            if words:
+                lines.append(f"    {system + ':':<16} {install} {' '.join(dict.fromkeys(words))}")
     lines += [f"    {need.command}" for need in missing if need.command]
     return "\n".join(lines)

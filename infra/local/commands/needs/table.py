@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from common.paths import SOURCE_SERVER as SOURCE_SERVER_FOLDER
 from needs import probes
 
 ARCHITECTURES = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
@@ -50,6 +51,14 @@ CMP = program("cmp", "diffutils", "diffutils", "diffutils")
 MKFS = program("mkfs.ext4", "e2fsprogs", "e2fsprogs", "e2fsprogs")
 FSCK = program("fsck.ext4", "e2fsprogs", "e2fsprogs", "e2fsprogs")
 XZ = program("xz", "xz-utils", "xz", "xz")
+NGINX = program("nginx", "nginx-light", "nginx", "nginx")
+OPENSSL = program("openssl", "openssl", "openssl", "openssl")
+SOURCE_SERVER = Need(
+    "OBS's source server (obs-server of Debian 12)",
+    lambda: SOURCE_SERVER_FOLDER.is_dir(),
+    # The other systems have none, or none of a version that has cloud upload.
+    Packages("obs-server", "", ""),
+)
 GIT = program("git", "git", "git", "git")
 
 
@@ -63,6 +72,7 @@ def rust_library(architecture):
 BUILD = (PYTHON_VENV, C_COMPILER, CARGO, RUST)
 LINT = (*BUILD, CLIPPY, RUSTFMT)
 DISK = (MKFS, FSCK, XZ)
+OBS = (SOURCE_SERVER, NGINX, OPENSSL)
 
 
 def needs_of(command, architecture):
@@ -73,6 +83,7 @@ def needs_of(command, architecture):
         "demo": (CURL, CMP, *DISK, *BUILD),
         "lint": LINT,
         "test": (CURL, *DISK, *LINT),
+        "test-obs": (*OBS, *DISK, *BUILD),
         "package": (*BUILD, rust_library(architecture)),
         "bench": (*DISK, *BUILD),
         "faults": (*DISK, *BUILD),

@@ -156,7 +156,6 @@ class Deployment:
         if not secret:
             return ""
         text = self.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
-        # The emulator's has punctuation, which AWS leaves out.
         return f"obs:{urllib.parse.quote(text, safe='')}@"
 
     def user_outputs(self):

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::{code_of, id, item, jobs_at, unreadable};
 use crate::{
     clock::Timestamp,
-    job::{self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, Progress, State, example},
+    job::{
+        self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, JobSummary, Progress, State,
+        Subject, example,
+    },
     store::StoreError,
 };
 
@@ -57,6 +60,28 @@ async fn a_job_is_created_under_the_next_number() {
     assert_eq!(record["unfinished"], "yes");
     record.as_object_mut().unwrap().remove("unfinished");
     assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
+}
+
+#[tokio::test]
+async fn a_refused_job_is_created_with_nothing_left_to_do() {
+    let endpoint = counting(|_| Answer::json(&json!({})));
+    let subject = Subject {
+        target: "azure".to_owned(),
+        ..example().request.into()
+    };
+    let refused = jobs_at(&endpoint)
+        .create_refused(subject, "no".to_owned(), None, id(5))
+        .await
+        .unwrap();
+    assert_eq!((refused.id, refused.state), (id(17), State::Failed));
+    let put = endpoint.calls()[1].json();
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(id)");
+    let record = plain_item(&put["Item"]);
+    assert_eq!(record.get("unfinished"), None);
+    assert_eq!(
+        serde_json::from_value::<JobSummary>(record).unwrap(),
+        refused
+    );
 }
 
 /// The SDK sends a write again whose answer was lost, and the condition refuses it then.

@@ -1,0 +1,148 @@
+//! A job as OBS's clients see it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Job, JobId, State, TaskToken, UploadRequest};
+use crate::{
+    caller::CallerName,
+    clock::Timestamp,
+    names::{FileName, Package, Project, Repository, User},
+};
+
+/// What every job's record has. A job that was refused when it was created has no more than this: its record is no
+/// [`Job`], and no step ever reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSummary {
+    pub id: JobId,
+    pub state: State,
+    pub details: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    pub created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TaskToken>,
+    #[serde(rename = "order")]
+    pub subject: Subject,
+}
+
+/// What is to be uploaded, for whom, and into which cloud. A job that was refused may have a target or an architecture
+/// that is unknown here, and no size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    pub user: User,
+    pub target: String,
+    pub project: Project,
+    pub repository: Repository,
+    pub package: Package,
+    pub arch: String,
+    pub filename: FileName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+impl JobSummary {
+    /// A job that fails as it is created. Nothing is left to do for it.
+    pub fn refused(
+        id: JobId,
+        subject: Subject,
+        reason: String,
+        caller: Option<CallerName>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            state: State::Failed,
+            details: reason,
+            progress: None,
+            tries: None,
+            created: now,
+            caller,
+            ended: Some(now),
+            token: None,
+            subject,
+        }
+    }
+}
+
+impl From<Job> for JobSummary {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id,
+            state: job.state,
+            details: job.details,
+            progress: job.progress,
+            tries: job.tries,
+            created: job.created,
+            caller: job.caller,
+            ended: job.ended,
+            token: job.token,
+            subject: job.request.into(),
+        }
+    }
+}
+
+impl From<UploadRequest> for Subject {
+    fn from(request: UploadRequest) -> Self {
+        Self {
+            user: request.user,
+            target: request.target.as_str().to_owned(),
+            project: request.project,
+            repository: request.repository,
+            package: request.package,
+            arch: request.arch.as_str().to_owned(),
+            filename: request.filename,
+            size: Some(request.size),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{CleanUpNote, example};
+
+    #[test]
+    fn the_record_of_a_job_has_its_summary() {
+        let now = Timestamp::from_secs(1795445900);
+        let job = Job {
+            progress: Some(7),
+            tries: Some(2),
+            ended: Some(now),
+            token: Some(TaskToken("AQC8".to_owned())),
+            cleaned: Some(CleanUpNote {
+                at: now,
+                complete: true,
+            }),
+            ..example()
+        };
+        let record = serde_json::to_value(&job).unwrap();
+        let summary: JobSummary = serde_json::from_value(record).unwrap();
+        assert_eq!(summary, job.into());
+    }
+
+    #[test]
+    fn a_refused_job_comes_back_from_its_record_and_is_no_job() {
+        let subject = Subject {
+            target: "azure".to_owned(),
+            arch: "s390x".to_owned(),
+            size: None,
+            ..example().request.into()
+        };
+        let now = Timestamp::from_secs(1795445900);
+        let caller = "obs".parse().unwrap();
+        let refused =
+            JobSummary::refused(example().id, subject, "no".to_owned(), Some(caller), now);
+        let record = serde_json::to_value(&refused).unwrap();
+        assert!(serde_json::from_value::<Job>(record.clone()).is_err());
+        assert_eq!(
+            serde_json::from_value::<JobSummary>(record).unwrap(),
+            refused
+        );
+    }
+}
