@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from harness import ACCOUNT, Case, emulator
+from harness import Case, emulator
+from workflows import ACCOUNT
 
 STACK = "secrets"
 
