@@ -18,6 +18,7 @@ use cloudupload::{
     clock::Moment,
     error::is_transient,
     job::JobId,
+    metrics,
     retry::RetryBudget,
     store::{StoreError, WriterId, Writers, Written},
     target::AccountRegion,
@@ -99,6 +100,7 @@ impl Pace {
 
     /// EBS throttled a put: fewer come for a while.
     pub fn throttled(&self) {
+        metrics::put_throttled();
         self.writer().throttled(self.now());
     }
 

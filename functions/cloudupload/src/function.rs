@@ -11,7 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
-use crate::{aws::CallBudget, environment::Environment, error::StepError, job::JobId};
+use crate::{
+    aws::CallBudget, environment::Environment, error::StepError, job::JobId, metrics::Metrics,
+};
 
 /// An event that a function is invoked with.
 pub trait Event: DeserializeOwned {
@@ -45,13 +47,15 @@ pub trait Function: Sized {
 pub async fn serve<F: Function>() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let function = F::from_env(Environment::from_env(CallBudget::Step).await?)?;
-    let function = &function;
+    let (function, metrics) = (&function, Metrics::from_env()?);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<F::Event>| {
         let (event, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now());
         let deadline = Instant::now() + left.unwrap_or(Duration::ZERO);
         let span = span_of(F::NAME, &event);
-        function.handle(event, deadline).instrument(span).await
+        let answer = function.handle(event, deadline).instrument(span).await;
+        metrics.flush();
+        answer
     }))
     .await
 }

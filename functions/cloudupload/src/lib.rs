@@ -17,6 +17,7 @@ pub mod journal;
 pub mod machine;
 pub mod messages;
 pub mod meter;
+pub mod metrics;
 pub mod multipart;
 pub mod names;
 pub mod obs;

@@ -13,6 +13,7 @@ use crate::{
     job::{Job, JobId},
     messages::StepEvent,
     meter::Meter,
+    metrics,
 };
 
 /// A step that works on a job for as long as it is open.
@@ -93,6 +94,7 @@ impl<S: Step> Function for OnOpenJob<S> {
     async fn handle(&self, event: Self::Event, deadline: Instant) -> Result<S::Output, StepError> {
         let done = self.work(event.job, event.input, deadline).await;
         if let Err(StepError::Transient(trouble)) = &done {
+            metrics::step_retried(S::NAME);
             let line = format!("{trouble}; trying again");
             self.environment.log(event.job).line(line).await;
         }
@@ -118,10 +120,13 @@ impl<S: Step> OnOpenJob<S> {
             deadline,
             meter: Meter::new(),
         };
-        tokio::select! {
+        let done = tokio::select! {
             done = self.step.run(&invocation) => done,
             failed = self.report(&invocation) => Err(failed),
-        }
+        };
+        let meter = &invocation.meter;
+        metrics::moved(S::NAME, meter.get(), meter.retries.get());
+        done
     }
 
     /// Reports until a report fails.

@@ -12,6 +12,7 @@ use cloudupload::{
     job::{AmiId, CleanUpNote, Job, JobId, State},
     journal::JobLog,
     messages::{Caught, FinishInput, FinishOutput, StepEvent},
+    metrics::{self, End},
     store::{Jobs, StoreError},
 };
 use tokio::time::Instant;
@@ -63,16 +64,24 @@ impl Function for Finish {
             }
             job => job?,
         };
+        let is_first = job.cleaned.is_none();
         let log = self.environment.log(id);
         let until = Instant::now() + CLEAN_UP_TIMEOUT;
-        let (job, cleaned) = self.make_final(job, event.input.error, &log, until).await?;
+        let error = event.input.error;
+        let (job, cleaned) = self.make_final(job, error.clone(), &log, until).await?;
         let outcome = match (cleaned, job.state) {
             (Some(outcome), _) => outcome,
             (None, State::Succeeded) => self.clean_up.run(&job, Keep::Ami, &log, until).await,
             (None, _) => self.clean_up.run(&job, Keep::Nothing, &log, until).await,
         };
         self.hand_on(id).await?;
-        self.note(job, outcome, &log).await
+        let end = End::of(&job, error.as_ref());
+        let ended = job.clone();
+        let noted = self.note(job, outcome, &log).await;
+        if is_first {
+            metrics::job_ended(&ended, end);
+        }
+        noted
     }
 }
 

@@ -10,6 +10,7 @@ use cloudupload::{
     function::{Event, Function},
     job::{Job, JobId},
     machine::{Execution, UploadMachine},
+    metrics,
     settings::setting,
     store::{Holder, Jobs, StoreError},
 };
@@ -102,6 +103,7 @@ impl Sweep {
     async fn everything(&self, swept: &mut Swept) -> Result<(), StepError> {
         let held = self.dispatcher.slots.held().await?;
         let queued = self.queued(&held).await?;
+        metrics::slots(queued.len() - held.len(), held.len());
         let unfinished: BTreeSet<JobId> = self.jobs.unfinished().await?.into_iter().collect();
         let running = self.machine.running().await?;
         let of_interest = [&unfinished, &running, &queued].into_iter().flatten();

@@ -34,6 +34,7 @@ def start(runtime, memory, env, variables, prefix=()):
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
         "AWS_LAMBDA_LOG_GROUP_NAME": env["FUNCTION_LOG_GROUP"],
         "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
+        "METRICS_NAMESPACE": "bench",
         **{name: env[name] for name in PASSED_ON},
         **variables,
     }

@@ -48,7 +48,7 @@ def groups(env):
 
 
 def events(env, group):
-    """The lines of all streams of a group."""
+    """The lines of all streams of a log group."""
     token = {}
     while True:
         answer = aws.json_call(env, "logs", f"{LOGS}.FilterLogEvents", {"logGroupName": group, **token})

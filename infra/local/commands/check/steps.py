@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from check import secrets, user_link
+from check import logged_metrics, secrets, user_link
 from check.lanes import Step
 from common import settings
 from common.failure import Failure
@@ -111,6 +111,11 @@ def secrets_in_logs(shell):
     shell.log.write(f"no secret in {lines} lines\n".encode())
 
 
+def metrics_in_logs(shell):
+    lines = logged_metrics.verify(settings.read(FOLDER / "env"), "cloudupload")
+    shell.log.write(f"{lines} lines with metrics\n".encode())
+
+
 def cargo(*arguments):
     return lambda shell: shell("cargo", *arguments)
 
@@ -146,6 +151,7 @@ TESTS = (
         Step("tests of the crates", cargo("test", *WORKSPACE, "--no-fail-fast", "--lib", "--bins")),
         Step("tests on the stack", end_to_end, after="stack"),
         Step("secrets in logs", secrets_in_logs),
+        Step("metrics in logs", metrics_in_logs),
     ],
     [
         Step("tests of the commands", commands),
