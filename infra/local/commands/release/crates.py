@@ -8,9 +8,8 @@ from needs.table import ARCHITECTURES
 
 
 def metadata(architecture):
-    return json.loads(
-        output("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", ARCHITECTURES[architecture])
-    )
+    platform = ARCHITECTURES[architecture]
+    return json.loads(output("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", platform))
 
 
 def linked(metadata, binaries):

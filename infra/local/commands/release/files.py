@@ -6,7 +6,8 @@ import tomllib
 
 from common.paths import TOP
 from common.process import output
-from release import archive, binaries, changelog, checksums, cloudformation_yaml, crates, notices, sbom, template, versions
+from release import archive, binaries, changelog, checksums, cloudformation_yaml
+from release import crates, notices, sbom, template, versions
 
 INFRA = TOP / "infra"
 SOURCES = INFRA / "release"

@@ -1,4 +1,4 @@
-"""What is in the functions, as a CycloneDX SBOM. It needs cyclonedx-python-lib (infra/local/requirements-release.txt)."""
+"""What is in the functions, as a CycloneDX SBOM. It needs infra/local/requirements-release.txt."""
 
 import uuid
 

@@ -11,12 +11,13 @@ PARAMETERS = {
         "ConstraintDescription": "must be the name of a bucket",
         "Description": "The bucket, in the region of this stack, that put-into-s3 has put the release's code into.",
     },
+    # Without a default: the emulator lets the SAM transform resolve parameters with their defaults, whatever their values
+    # are, in the code of functions that have an AutoPublishAlias.
     PREFIX: {
         "Type": "String",
-        "Default": "cloudupload",
         "AllowedPattern": "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*",
         "ConstraintDescription": "must be a part of a key, without a slash at its ends",
-        "Description": "The folder in that bucket.",
+        "Description": "The folder in that bucket: cloudupload, unless put-into-s3 was told another.",
     },
 }
 

@@ -84,7 +84,7 @@ class BinariesTest(InFolder):
 
 
 class ChangelogTest(unittest.TestCase):
-    TEXT = "# Changelog\n\n## Unreleased\n\n- new\n\n## 1.2.0 - 2026-11-27\n\n### Added\n\n- this\n\n## 1.1.0\n\n- old\n"
+    TEXT = "# Changelog\n\n## Unreleased\n\n- new\n\n## 1.2.0 - 2026-11-27\n\n### Added\n\n- this\n\n## 1.1.0\n\n- x\n"
 
     def test_a_release_has_the_section_of_its_version(self):
         part = changelog.part(self.TEXT, "1.2.0", released=True)
@@ -217,7 +217,7 @@ class GuideTest(unittest.TestCase):
         told = commands((SOURCES / "DEPLOY.md").read_text(), words)
         self.assertEqual([command.split()[0] for command in told], ["aws", "./put-into-s3", "aws", "aws"])
         self.assertEqual(told[0], "aws s3 mb s3://mine --region here")
-        self.assertIn("CodeBucket=mine ObsUrl=http://obs AlarmEmail=me@here", told[2])
+        self.assertIn("CodeBucket=mine CodePrefix=cloudupload ObsUrl=http://obs AlarmEmail=me@here", told[2])
 
 
 if __name__ == "__main__":
