@@ -9,15 +9,17 @@ export no_proxy := $(NO_PROXY)
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
+# For release: the tag that it is of, if there is one.
+TAG :=
 # For fuzz: seconds for each fuzzer, and names of some.
 SECONDS := 60
 TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test test-obs lint build package bench faults fuzz upgrade clean
+.PHONY: help needs demo up down test test-obs lint build package release try-release bench faults fuzz upgrade clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 needs:
 	@infra/local/needs --parameters '$(PARAMETERS)' $(MAKECMDGOALS)
@@ -47,12 +49,22 @@ build: needs ## the functions, for this machine, into target/quick
 
 # All functions at once, on all cores: "sam build" alone builds one after the other. It finds them built.
 FUNCTIONS := $(patsubst functions/%/src/main.rs,%,$(wildcard functions/*/src/main.rs))
-package: export PATH := $(CURDIR)/target/tools/cargo-lambda/bin:$(PATH)
+ARCHITECTURE := $(if $(findstring x86_64,$(PARAMETERS)),x86_64,arm64)
+BUILD_FUNCTIONS = cargo lambda build --release --locked $(if $(findstring arm64,$(ARCHITECTURE)),--arm64) $(FUNCTIONS:%=--bin %)
+package release: export PATH := $(CURDIR)/target/tools/cargo-lambda/bin:$(PATH)
 package: export SAM_CLI_TELEMETRY := 0
 package: needs ## what "sam deploy" takes to AWS, into target/sam; PARAMETERS='Architecture=x86_64' for other processors
 	@infra/local/stack tools sam cargo-lambda
-	cargo lambda build --release --locked $(if $(findstring x86_64,$(PARAMETERS)),,--arm64) $(FUNCTIONS:%=--bin %)
+	$(BUILD_FUNCTIONS)
 	target/tools/sam/bin/sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
+release: needs ## what is deployed without a compiler, into target/release-files; with PARAMETERS, as package
+	@infra/local/stack tools cargo-lambda release
+	$(BUILD_FUNCTIONS)
+	infra/local/release --architecture $(ARCHITECTURE) --functions target/lambda $(if $(TAG),--tag $(TAG)) $(OPTIONS)
+
+try-release: needs ## deploy the files of a release on this machine, with the AWS CLI alone
+	@infra/local/try-release $(OPTIONS)
 
 bench: build ## how fast and how large the functions are; OPTIONS=--write writes docs/performance.md
 	@infra/local/bench $(OPTIONS)
@@ -67,5 +79,5 @@ upgrade: build ## deploy this version over running jobs of another: FROM=<git re
 	@infra/local/upgrade --from $(FROM) $(OPTIONS)
 
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test test-obs faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test test/try-release test-obs try-release faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

@@ -10,7 +10,7 @@ import time
 import check
 from check.counts import count, total
 from check.lanes import Lanes, show
-from check.steps import FOLDER, LINT, STACK, TESTS, doors_of_obs
+from check.steps import FOLDER, LINT, RELEASE, STACK, TESTS, doors_of_obs
 from common.failure import Failure
 from common.loopback import no_proxy
 from common.paths import TARGET, TOP
@@ -33,7 +33,7 @@ def test(lanes):
     down()  # what an earlier run may have left
     with_cargo, without_cargo = (lint + tests for lint, tests in zip(LINT, TESTS))
     try:
-        lanes.run(with_cargo, without_cargo + doors)
+        lanes.run(with_cargo, without_cargo + doors, RELEASE)
     finally:
         down()
     steps = [step for lane in TESTS for step in lane if step.name.startswith("tests ")]

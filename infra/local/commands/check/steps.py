@@ -9,9 +9,10 @@ from check import logged_metrics, secrets, user_link
 from check.lanes import Step
 from common import settings
 from common.failure import Failure
-from common.paths import COMMANDS, LOCAL, TARGET, TOP
+from common.paths import BINARIES, COMMANDS, LOCAL, TARGET, TOP
 from needs.report import report
 from needs.table import OBS
+from stack.deployment import architecture_here
 
 STACK = LOCAL / "stack"
 TOOLS = TARGET / "tools"
@@ -43,12 +44,13 @@ def workflow(shell):
 
 
 def template(name):
-    def validate(shell):
-        shell(STACK, "tools", "sam")
-        command = [TOOLS / "sam" / "bin" / "sam", "validate", "--lint", "--template", TOP / "infra" / name]
-        shell(*command, env={**shell.env, "SAM_CLI_TELEMETRY": "0"})
+    return lambda shell: validate(shell, TOP / "infra" / name)
 
-    return validate
+
+def validate(shell, file):
+    shell(STACK, "tools", "sam")
+    command = [TOOLS / "sam" / "bin" / "sam", "validate", "--lint", "--template", file]
+    shell(*command, env={**shell.env, "SAM_CLI_TELEMETRY": "0"})
 
 
 def permissions(shell):
@@ -106,6 +108,19 @@ def end_to_end(shell):
     shell("cargo", "test", *WORKSPACE, "--no-fail-fast", "--test", "*", env=env)
 
 
+def release(shell):
+    """The files of a release, with the functions of the tests instead of optimized ones."""
+    shutil.rmtree(FOLDER / "release", ignore_errors=True)  # it may be of another version
+    shell(LOCAL / "release", "--architecture", architecture_here(), "--functions", BINARIES, "--out", FOLDER / "release")
+    (written,) = (FOLDER / "release").glob("*/template.yaml")
+    validate(shell, written)
+
+
+def release_deployed(shell):
+    (tar,) = (FOLDER / "release").glob("*.tar")
+    shell(LOCAL / "try-release", tar, "--dir", FOLDER / "try-release")
+
+
 def secrets_in_logs(shell):
     lines = secrets.search(settings.read(FOLDER / "env"), FOLDER)
     shell.log.write(f"no secret in {lines} lines\n".encode())
@@ -161,3 +176,9 @@ TESTS = (
         Step("link for users", link_for_users),
     ],
 )
+
+# Most of it is the AWS CLI's waiting, 30 s between two looks at a stack: it has a lane of its own.
+RELEASE = [
+    Step("release", release, after="build"),
+    Step("release deployed", release_deployed),
+]

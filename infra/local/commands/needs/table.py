@@ -82,9 +82,11 @@ def needs_of(command, architecture):
         "up": BUILD,
         "demo": (CURL, CMP, *DISK, *BUILD),
         "lint": LINT,
-        "test": (CURL, *DISK, *LINT),
+        "test": (CURL, GIT, *DISK, *LINT),
         "test-obs": (*OBS, *DISK, *BUILD),
         "package": (*BUILD, rust_library(architecture)),
+        "release": (GIT, *BUILD, rust_library(architecture)),
+        "try-release": (PYTHON_VENV, *DISK),
         "bench": (*DISK, *BUILD),
         "faults": (*DISK, *BUILD),
         # libFuzzer is compiled with it.

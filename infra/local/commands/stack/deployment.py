@@ -21,6 +21,11 @@ REGION = "us-east-1"
 USER_ACCOUNT, USER_REGION = "111122223333", "eu-central-1"
 
 
+def architecture_here():
+    """This machine's, as the template's parameter Architecture names it."""
+    return {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
 class Deployment:
     """The service's stack and the user's two. Templates come from the checkout `sources`, binaries from `functions`."""
 
@@ -93,8 +98,7 @@ class Deployment:
         return self.sources / "samconfig.toml"
 
     def deploy_service(self):
-        architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        parameters = {"ObsUrl": self.obs_url, "Architecture": architecture, **self.parameters}
+        parameters = {"ObsUrl": self.obs_url, "Architecture": architecture_here(), **self.parameters}
         self.deploy(STACK, self.template, "test", REGION, parameters)
 
     def deploy_user(self, service_account):
