@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from check import logged_metrics, secrets, user_link
+from check import described_api, logged_metrics, secrets, user_link
 from check.lanes import Step
 from common import settings
 from common.failure import Failure
@@ -80,6 +80,7 @@ def api_description(shell):
 
 def commands(shell):
     shell(sys.executable, "-m", "unittest", "discover", "-s", COMMANDS / "tests", "-t", COMMANDS)
+    shell(sys.executable, "-B", "-m", "unittest", "discover", "-s", described_api.HOME)
 
 
 def emulator(shell):
@@ -93,6 +94,11 @@ def stack_up(shell):
 
 def link_for_users(_shell):
     user_link.verify(settings.read(FOLDER / "env"))
+
+
+def api_as_described(shell):
+    shell(STACK, "tools", "schemathesis")
+    described_api.hold(shell, settings.read(FOLDER / "env"), TOOLS / "schemathesis" / "bin" / "schemathesis")
 
 
 def both_doors(shell):
@@ -164,7 +170,8 @@ TESTS = (
     [
         Step("build", cargo("build", *WORKSPACE, "--bins")),
         Step("tests of the crates", cargo("test", *WORKSPACE, "--no-fail-fast", "--lib", "--bins")),
-        Step("tests on the stack", end_to_end, after="stack"),
+        # These tests make calls of the function api fail, whoever's request they are for.
+        Step("tests on the stack", end_to_end, after="API against its description"),
         Step("secrets in logs", secrets_in_logs),
         Step("metrics in logs", metrics_in_logs),
     ],
@@ -174,6 +181,7 @@ TESTS = (
         Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
+        Step("API against its description", api_as_described),
     ],
 )
 
