@@ -12,7 +12,7 @@ import try_release
 from check import user_link
 from common.failure import Failure
 from common.loopback import fetch, no_proxy
-from common.paths import LOCAL, TARGET
+from common.paths import LOCAL, TARGET, shown
 from common.process import output
 from release import versions
 from stack import running, tools
@@ -135,7 +135,7 @@ def main():
     try:
         run(options)
     except Failure as failure:
-        sys.exit(f"try-release: {failure}")
+        sys.exit(f"try-release: {failure}\n\nThe logs of the stack are below {shown(options.dir)}/.")
     print("The release is deployed and works, by its files and the AWS CLI alone.")
 
 
