@@ -17,6 +17,7 @@ from stack.deployment import architecture_here
 STACK = LOCAL / "stack"
 TOOLS = TARGET / "tools"
 FOLDER = TARGET / "test"
+FUZZERS = TOP / "tests" / "fuzz" / "Cargo.toml"
 PORTS = ("--port", 4666, "--api-port", 4680, "--obs-port", 4682, "--faults-port", 4690)
 
 # Always the whole workspace: with other features than those of the build, every SDK would be built again.
@@ -144,6 +145,8 @@ def cargo(*arguments):
 LINT = (
     [
         Step("format", cargo("fmt", "--all", "--check")),
+        # It has the dependencies of the functions, and nothing but `make fuzz` reads it.
+        Step("lock file of the fuzzers", cargo("tree", "--locked", "--depth", "0", "--manifest-path", FUZZERS)),
         Step("clippy", cargo("clippy", *WORKSPACE, "--all-targets", "--", "-D", "warnings")),
     ],
     [
