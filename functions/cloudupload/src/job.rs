@@ -70,7 +70,7 @@ pub struct Job {
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
     pub tries: Option<u32>,
     pub created: Timestamp,
-    /// Who created it: nobody who is known, where calls without a secret are allowed.
+    /// The caller that created it; none if the call had no secret, where that is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerName>,
     /// When the job became final.

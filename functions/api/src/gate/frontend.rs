@@ -9,11 +9,11 @@ use cloudupload::{
 };
 use tokio::sync::Mutex;
 
-/// How long a secret is used without another look at Secrets Manager.
+/// The time for which a secret is used without another look at Secrets Manager.
 const KEPT: Duration = Duration::from_secs(300);
 
-/// The time after which a secret that is not the one kept makes for another look: it may have been rotated since. Whoever
-/// guesses secrets costs us no more than that.
+/// The age from which the kept secret is read again when a caller sends another one: it may have been rotated. A stranger
+/// who guesses secrets causes one look in this time.
 const REFUSED_AFTER: Duration = Duration::from_secs(10);
 
 /// The secret.
