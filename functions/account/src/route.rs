@@ -157,7 +157,7 @@ impl<'a> JobRoute<'a> {
         match of(session.job) {
             Route::Direct => JobRoute::Direct(DirectRoute::new(session, jobs)),
             Route::Import => JobRoute::Import(BucketRoute::new(session, jobs, log)),
-            Route::Copy => JobRoute::Copy(CopyRoute::new(session, jobs)),
+            Route::Copy => JobRoute::Copy(CopyRoute::new(session, jobs, log)),
         }
     }
 

@@ -1,17 +1,23 @@
 //! From the bytes of a staged object to those of the image.
 
+mod crc64;
+
 use std::{
     fmt,
-    io::{self, ErrorKind},
+    io::{self, Cursor, ErrorKind},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use async_compression::tokio::bufread::{GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::BufMut;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, Chain, ReadBuf};
 
-use crate::{HEAD_LEN, format::Compression, xz::Frame};
+use crate::{
+    HEAD_LEN,
+    format::Compression,
+    xz::{self, Check, Frame},
+};
 
 /// Bytes of memory for an xz decoder; `xz -9`, the largest preset, needs 65 MiB (xz(1)). (The zstd decoder has a limit
 /// of its own: a window of 128 MiB, which is also the default of `zstd`.)
@@ -79,12 +85,13 @@ impl<'a> Decoder<'a> {
 
     /// Decodes a run of xz blocks, and checks their number and sizes against the frame.
     pub fn run(frame: Frame, staged: impl AsyncBufRead + Send + Unpin + 'a) -> Self {
-        let stream = io::Cursor::new(frame.header)
-            .chain(Tagged(staged))
-            .chain(io::Cursor::new(frame.trailer));
+        let staged = Tagged(staged);
         Self {
             compression: Compression::Xz,
-            image: Box::pin(XzDecoder::with_mem_limit(stream, XZ_MEMORY)),
+            image: match frame.check() {
+                Check::Crc64 => Box::pin(crc64::CheckedRun::new(frame, staged)),
+                _ => Box::pin(decoder_of_run(frame, staged)),
+            },
             failed: false,
         }
     }
@@ -132,6 +139,16 @@ impl<'a> Decoder<'a> {
             },
         }
     }
+}
+
+/// A run of xz blocks with its frame around it.
+type Framed<R> = Chain<Chain<Cursor<[u8; xz::HEADER_LEN]>, R>, Cursor<Vec<u8>>>;
+
+fn decoder_of_run<R: AsyncBufRead + Unpin>(frame: Frame, staged: R) -> XzDecoder<Framed<R>> {
+    let framed = Cursor::new(frame.header)
+        .chain(staged)
+        .chain(Cursor::new(frame.trailer));
+    XzDecoder::with_mem_limit(framed, XZ_MEMORY)
 }
 
 impl fmt::Debug for Decoder<'_> {
@@ -189,10 +206,7 @@ mod cross_check;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::xz::{
-        self, Check,
-        tests::{any_blocks, bytes, encode, index},
-    };
+    use crate::xz::tests::{any_blocks, any_check, bytes, encode, index};
     use async_compression::tokio::bufread::XzEncoder;
     pub use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
     use proptest::prelude::*;
@@ -420,8 +434,9 @@ pub(crate) mod tests {
             blocks in any_blocks(),
             mut cuts: Vec<prop::sample::Index>,
             chunk in 1..50usize,
+            check in any_check(),
         ) {
-            let file = encode(&blocks, Check::Crc32);
+            let file = encode(&blocks, check);
             let index = index(&file);
             cuts.truncate(3);
             let mut cuts = cuts.iter().map(|cut| cut.index(blocks.len() + 1)).collect::<Vec<_>>();

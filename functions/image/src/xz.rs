@@ -302,6 +302,56 @@ pub struct Frame {
     pub header: [u8; HEADER_LEN],
     /// Index and footer.
     pub trailer: Vec<u8>,
+    check: Check,
+    /// The bytes of the trailer with the sizes of the blocks.
+    records: Range<usize>,
+}
+
+impl Frame {
+    pub(crate) fn check(&self) -> Check {
+        self.check
+    }
+
+    /// The sizes of the blocks, as far as they can be read.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            records: self.trailer[self.records.clone()].to_vec(),
+            read: 0,
+        }
+    }
+
+    /// The same, but with a kind of check that no decoder knows, so that it skips those of the blocks. They have eight
+    /// bytes each, as a CRC64.
+    pub(crate) fn with_unknown_check(mut self) -> Self {
+        // Reserved, of eight bytes; a decoder skips what it does not know (2.1.1.2).
+        const FLAGS: [u8; 2] = [0, 5];
+        self.header[6..8].copy_from_slice(&FLAGS);
+        self.header[8..].copy_from_slice(&crc32fast::hash(&FLAGS).to_le_bytes());
+        let footer = self.trailer.len() - FOOTER_LEN;
+        let footer = &mut self.trailer[footer..];
+        footer[8..10].copy_from_slice(&FLAGS);
+        let crc = crc32fast::hash(&footer[4..10]);
+        footer[..4].copy_from_slice(&crc.to_le_bytes());
+        self
+    }
+}
+
+/// The sizes of blocks in a row: "Unpadded Size" and "Uncompressed Size" (4.3). It ends early where no number is.
+#[derive(Clone, Debug)]
+pub(crate) struct Sizes {
+    records: Vec<u8>,
+    read: usize,
+}
+
+impl Iterator for Sizes {
+    type Item = (u64, u64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut rest = &self.records[self.read..];
+        let sizes = (read_number(&mut rest)?, read_number(&mut rest)?);
+        self.read = self.records.len() - rest.len();
+        Some(sizes)
+    }
 }
 
 impl Run {
@@ -326,6 +376,7 @@ impl Run {
 
         let mut trailer = vec![0];
         push_number(&mut trailer, self.blocks);
+        let start = trailer.len();
         trailer.extend_from_slice(records);
         trailer.resize(trailer.len().next_multiple_of(4), 0);
         trailer.extend_from_slice(&crc32fast::hash(&trailer).to_le_bytes());
@@ -336,7 +387,12 @@ impl Run {
         trailer.extend_from_slice(&crc32fast::hash(&sealed).to_le_bytes());
         trailer.extend_from_slice(&sealed);
         trailer.extend_from_slice(FOOTER_MAGIC);
-        Ok(Frame { header, trailer })
+        Ok(Frame {
+            header,
+            trailer,
+            check: self.check,
+            records: start..start + records.len(),
+        })
     }
 }
 

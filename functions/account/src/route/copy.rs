@@ -17,6 +17,7 @@ use cloudupload::{
     aws::{Failure, RetryCount},
     clock::Timestamp,
     job::{Artifacts, Intent, Job, SnapshotId, Unrecorded},
+    journal::JobLog,
     messages::TransferOutput,
     retry::RetryBudget,
     store::Jobs,
@@ -161,12 +162,17 @@ impl<'a> SharedSnapshot<'a> {
 pub struct CopyRoute<'a> {
     session: &'a Session<'a>,
     shared: SharedSnapshot<'a>,
+    log: JobLog,
 }
 
 impl<'a> CopyRoute<'a> {
-    pub(crate) fn new(session: &'a Session<'a>, jobs: &'a Jobs) -> Self {
+    pub(crate) fn new(session: &'a Session<'a>, jobs: &'a Jobs, log: JobLog) -> Self {
         let shared = SharedSnapshot::of(&session.accounts, session.job, jobs);
-        Self { session, shared }
+        Self {
+            session,
+            shared,
+            log,
+        }
     }
 
     fn job(&self) -> &Job {
@@ -209,7 +215,13 @@ impl<'a> CopyRoute<'a> {
         match answer.map_err(Failure::of("ec2:GetEbsEncryptionByDefault")) {
             Ok(answer) => Ok(answer.ebs_encryption_by_default != Some(false)),
             Err(failure) if failure.transient => Err(failure),
-            Err(_) => Ok(true),
+            Err(failure) => {
+                let line = format!(
+                    "{failure}: so that the copy may be encrypted, blocks of zeros are written, too, which takes longer."
+                );
+                self.log.line(line).await;
+                Ok(true)
+            }
         }
     }
 

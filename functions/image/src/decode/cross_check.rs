@@ -256,7 +256,11 @@ fn check_runs(file: &[u8], at_a_time: usize) -> Result<Vec<u8>, DecodeError> {
 #[test]
 fn an_xz_file_of_empty_blocks_is_empty() {
     // `encode` flushes an empty block away, so this is put together of an empty LZMA2 stream (the byte 0) and its check.
-    for (check, sum) in [(Check::None, &[][..]), (Check::Crc32, &[0; 4])] {
+    for (check, sum) in [
+        (Check::None, &[][..]),
+        (Check::Crc32, &[0; 4]),
+        (Check::Crc64, &[0; 8]),
+    ] {
         let block = [&b"\x02\0!\x01\0\0\0\0\x37\x27\x97\xD6\0\0\0\0"[..], sum].concat();
         let records = [13 + sum.len() as u8, 0].repeat(3);
         let run = crate::xz::Run {

@@ -11,7 +11,7 @@ from bench.blocks import measure_blocks
 from bench.functions import build
 from bench.images import make_images
 from bench.jobs import measure_jobs
-from bench.page import PAGE, page, show
+from bench.page import PAGE, page, page_with, show
 from bench.size import measure_size
 from bench.slots import measure_slots
 from bench.table import Limits, Table, note
@@ -43,8 +43,8 @@ def arguments():
     parser.add_argument("--only", action="append", choices=(*PARTS, LONG), help="a part of the measurements; may be repeated")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
-    if options.only and options.write:
-        parser.error("--write takes all measurements")
+    if options.only and options.write and options.only != [LONG]:
+        parser.error(f"--write takes all measurements, or --only {LONG}")
     options.only = set(options.only or PARTS)
     return options
 
@@ -99,7 +99,8 @@ def main():
         sys.exit(f"bench: {failure}")
     show(tables)
     if options.write:
-        PAGE.write_text(page(tables))
+        before = PAGE.read_text()
+        PAGE.write_text(page_with(tables[0], before) if LONG in options.only else page(tables, before))
     if limits.exceeded:
         sys.exit("\nbench: limits exceeded\n" + "\n".join(f"  {line}" for line in limits.exceeded))
     print("\nAll limits are kept.")

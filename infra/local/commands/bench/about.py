@@ -6,6 +6,7 @@ from bench.cost import KEPT_HOURS, LOG_BYTES, idle
 from bench.jobs import COMPUTED, LARGE, SMALL
 from bench.rivals import COLDSNAP
 from bench.slots import QUEUED, SLOTS_PER_USER
+from bench.terabytes import FILES, TITLE as LONG
 
 ABOUT = {
     "Size of `api`": """\
@@ -58,6 +59,10 @@ A disk of 6 GiB made of the same blocks, the smallest that has 8 slices. A contr
 eighth of a processor: in `cpu.cfs_quota_us` 12500 of 100000, or in `cpu.max` "12500 100000". Sink and stand-ins are
 outside. Then, without control groups, a disk of 8 GiB whose second half is zeros. Both: `infra/local/bench --only
 blocks`.""",
+    LONG: f"""\
+An xz file of {FILES + 1} blocks of files, the last of them at the disk's end, and zeros between. `prepare` and `transfer`
+run as for the blocks above, 8 slices at a time. The disk of those blocks alone is written, too: number and checksum of
+the blocks have to be the same. `infra/local/bench --only terabytes` takes an hour and a half of processor.""",
     f"From the call to the AMI, {LARGE} GiB": f"""\
 A disk of {LARGE} GiB of which 2 GiB are real files, on the local stack, from sending the request to the API to the end
 of `Register`; `copy` under a role that may only `ec2:*`. The functions are those of target/quick. All their calls go

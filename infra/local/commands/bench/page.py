@@ -1,9 +1,11 @@
 """The tables, for a terminal and for docs/performance.md."""
 
 import os
+import re
 import time
 
 from bench.about import ABOUT
+from bench.terabytes import TITLE as LONG
 from common.paths import TOP
 
 PAGE = TOP / "docs" / "performance.md"
@@ -22,22 +24,18 @@ def show(tables):
             print("  " + "  ".join(cells).rstrip())
 
 
-def page(tables):
-    today = time.strftime("%Y-%m-%d", time.gmtime())
+def page(tables, before):
+    """The page of one run of all but the long measurement, whose section is that of the page before."""
     lines = [
         "# Performance",
         "",
-        f"Written by `infra/local/bench --write` on {today}, from one run on {machine()}.",
+        f"Written by `infra/local/bench --write` on {today()}, from one run on {machine()}.",
         "`make bench` shows the numbers of your machine.",
-    ]
-    for title, rows, head in tables:
-        # Of three, the last one is a remark.
-        aligned = "--:|" * (len(head) - 1) if any(head) else "--:|---|"
-        lines += ["", f"## {title}", "", ABOUT[title], ""]
-        lines += ["|" + "".join(f" {name} |" if name else " |" for name in head), f"|---|{aligned}"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += [
         "",
+    ]
+    sections = [section(table) for table in tables] + [text for text in [section_of(before, LONG)] if text]
+    lines += ["\n".join(sections)]
+    lines += [
         "## What this does not tell",
         "",
         "All of it is from the local stack. On AWS,",
@@ -55,6 +53,34 @@ def page(tables):
         "",
     ]
     return "\n".join(lines)
+
+
+def page_with(table, before):
+    """The page before with the section of the long measurement, which has a run of its own."""
+    new = section(table, f"A run of its own, on {today()}, on {machine()}.")
+    old = section_of(before, LONG)
+    if old:
+        return before.replace(old, new)
+    return before.replace("## What this does not tell\n", f"{new}\n## What this does not tell\n")
+
+
+def section(table, *remarks):
+    title, rows, head = table
+    # Of three, the last one is a remark.
+    aligned = "--:|" * (len(head) - 1) if any(head) else "--:|---|"
+    lines = [f"## {title}", "", "\n".join([ABOUT[title], *remarks]), ""]
+    lines += ["|" + "".join(f" {name} |" if name else " |" for name in head), f"|---|{aligned}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def section_of(text, title):
+    found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    return found and found[0].rstrip("\n") + "\n"
+
+
+def today():
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def machine():

@@ -6,6 +6,7 @@ from bench.table import Row, Table, mib, note, seconds
 from bench.transfers import SECONDS
 from bench.xz_blocks import read_blocks, write_blocks
 
+TITLE = "A sparse disk of 2 TiB"
 DISK = 2 << 40
 FILES = 20
 """Blocks of files at the start of the disk; one more is at its end."""
@@ -29,7 +30,7 @@ def measure_terabytes(folder, stand, limits):
         Row("processor time", seconds(run.cpu), f"{run.cpu / DISK * 1e9:.2f} ns for a byte of the disk"),
         Row("peak RSS", mib(run.peak), f"the limit is {mib(RSS_LIMIT)}"),
     ]
-    return Table("A sparse disk of 2 TiB", rows)
+    return Table(TITLE, rows)
 
 
 def make(folder):

@@ -73,9 +73,15 @@ fn jobs_at(endpoint: &Endpoint) -> Jobs {
     Jobs::new(client, "jobs".to_owned())
 }
 
+fn log_at(endpoint: &Endpoint, job: &Job) -> JobLog {
+    let client = logs::Client::new(&endpoint.config());
+    Journal::new(client, "logs".to_owned()).of(job.id)
+}
+
 async fn poll(endpoint: &Endpoint, job: &Job) -> Result<SnapshotStatus, CopyError> {
     let (session, jobs) = (session_at(endpoint, job), jobs_at(endpoint));
-    CopyRoute::new(&session, &jobs).poll().await
+    let log = log_at(endpoint, job);
+    CopyRoute::new(&session, &jobs, log).poll().await
 }
 
 fn line(status: SnapshotStatus) -> String {
@@ -220,7 +226,7 @@ async fn an_account_that_encrypts_everything_is_told_with_the_remedy() {
     });
     let job = sealed(&json!({}));
     let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
-    let route = CopyRoute::new(&session, &jobs);
+    let route = CopyRoute::new(&session, &jobs, log_at(&endpoint, &job));
     let opened = route.open(vec![], 1 << 30, Artifacts::default()).await;
     let error = opened.unwrap_err();
     assert!(matches!(error, CopyError::Encrypted { .. }), "{error}");
@@ -249,6 +255,24 @@ async fn zeros_are_written_where_the_copy_may_be_encrypted() {
     assert!(writes_zeros(&json!({"encrypted": true}), default(false)).await);
 }
 
+#[tokio::test]
+async fn a_role_that_may_not_tell_whether_copies_are_encrypted_is_named_in_the_log() {
+    let endpoint = Endpoint::with_record(&dynamodb::record(), |call| match call.name.as_str() {
+        "StartSnapshot" => Answer::new(201, json!({"SnapshotId": SHARED}).to_string()),
+        _ => call.refusal(403, "UnauthorizedOperation", "no"),
+    });
+    let job = sealed(&json!({}));
+    let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
+    let route = CopyRoute::new(&session, &jobs, log_at(&endpoint, &job));
+    route.open(vec![], 1, Artifacts::default()).await.unwrap();
+    let log = endpoint.log();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("ec2:GetEbsEncryptionByDefault") && line.contains("zeros")),
+        "{log:?}"
+    );
+}
+
 /// Whether a route that is opened with these wishes records that zeros are written.
 async fn writes_zeros(
     wishes: &Value,
@@ -269,7 +293,7 @@ async fn writes_zeros(
     record["work"] = json!({"route": "copy"});
     let job: Job = serde_json::from_value(record).unwrap();
     let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
-    let route = CopyRoute::new(&session, &jobs);
+    let route = CopyRoute::new(&session, &jobs, log_at(&endpoint, &job));
     route.open(vec![], 1, Artifacts::default()).await.unwrap();
     let calls = endpoint.calls();
     let update = dynamodb::expression(&calls.last().unwrap().json(), "UpdateExpression");
@@ -282,10 +306,9 @@ async fn after_a_success_only_the_copy_of_the_ami_stays() {
     let endpoint = accounts("completed", &[COPY, "snap-3"], no_copy);
     let job = sealed(&json!({"copy_began": 1, "snapshot": COPY}));
     let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
-    let client = logs::Client::new(&endpoint.config());
-    let log = Journal::new(client, "logs".to_owned()).of(job.id);
+    let log = log_at(&endpoint, &job);
     let mut removal = Removal::new(&log);
-    CopyRoute::new(&session, &jobs)
+    CopyRoute::new(&session, &jobs, log.clone())
         .remove_target(&mut removal)
         .await;
     assert_eq!(removal.outcome(), Outcome::Clean);
@@ -299,8 +322,7 @@ async fn whatever_of_the_job_is_in_the_own_account_goes() {
     let endpoint = accounts("completed", &["snap-4"], no_copy);
     let job = sealed(&json!({}));
     let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
-    let client = logs::Client::new(&endpoint.config());
-    let log = Journal::new(client, "logs".to_owned()).of(job.id);
+    let log = log_at(&endpoint, &job);
     let mut removal = Removal::new(&log);
     let shared = SharedSnapshot::of(&session.accounts, &job, &jobs);
     shared.remove(&mut removal).await;
@@ -328,8 +350,7 @@ async fn a_snapshot_that_is_gone_is_not_deleted_again() {
     });
     let job = sealed(&json!({}));
     let (session, jobs) = (session_at(&endpoint, &job), jobs_at(&endpoint));
-    let client = logs::Client::new(&endpoint.config());
-    let log = Journal::new(client, "logs".to_owned()).of(job.id);
+    let log = log_at(&endpoint, &job);
     let mut removal = Removal::new(&log);
     SharedSnapshot::of(&session.accounts, &job, &jobs)
         .remove(&mut removal)
