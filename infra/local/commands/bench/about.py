@@ -6,7 +6,7 @@ from bench.cost import KEPT_HOURS, LOG_BYTES, idle
 from bench.jobs import COMPUTED, LARGE, SMALL
 from bench.rivals import COLDSNAP
 from bench.slots import QUEUED, SLOTS_PER_USER
-from bench.terabytes import FILES, TITLE as LONG
+from bench.terabytes import AT_A_TIME, FILES, TITLE as LONG
 
 ABOUT = {
     "Size of `api`": """\
@@ -61,8 +61,8 @@ outside. Then, without control groups, a disk of 8 GiB whose second half is zero
 blocks`.""",
     LONG: f"""\
 An xz file of {FILES + 1} blocks of files, the last of them at the disk's end, and zeros between. `prepare` and `transfer`
-run as for the blocks above, 8 slices at a time. The disk of those blocks alone is written, too: number and checksum of
-the blocks have to be the same. `infra/local/bench --only terabytes` takes an hour and a half of processor.""",
+run as for the blocks above, {AT_A_TIME} slices at a time. The disk of those blocks alone is written, too: number and
+checksum of the blocks have to be the same. `infra/local/bench --only terabytes` takes more than an hour of processor.""",
     f"From the call to the AMI, {LARGE} GiB": f"""\
 A disk of {LARGE} GiB of which 2 GiB are real files, on the local stack, from sending the request to the API to the end
 of `Register`; `copy` under a role that may only `ec2:*`. The functions are those of target/quick. All their calls go
