@@ -20,7 +20,7 @@ use cloudupload::{
     dispatch::Dispatcher,
     job::{Job, JobId, State, TaskToken, UploadRequest},
     machine::TaskTokens,
-    store::{Jobs, Limits, Queued, Slots, StoreError, Waiter},
+    store::{Jobs, Limits, Outbox, Queued, Slots, StoreError, Waiter},
 };
 use serde_json::json;
 use tests::{Fault, FaultClient, Rule, RuleGuard, env_var, unique, until};
@@ -43,17 +43,20 @@ impl World {
         let proxy = env_var("FAULTS_URL");
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&own).endpoint_url(&proxy);
         let states = aws_sdk_sfn::config::Builder::from(&own).endpoint_url(&proxy);
-        let (jobs_table, slots_table) =
-            (format!("jobs-{}", unique()), format!("slots-{}", unique()));
+        let [jobs_table, slots_table, outbox_table] =
+            ["jobs", "slots", "outbox"].map(|name| format!("{name}-{}", unique()));
         make_table(&own, &jobs_table, &[("id", ScalarAttributeType::S)]).await;
         let keys = [
             ("kind", ScalarAttributeType::S),
             ("job", ScalarAttributeType::N),
         ];
         make_table(&own, &slots_table, &keys).await;
+        let keys = ["job", "sequence"].map(|key| (key, ScalarAttributeType::N));
+        make_table(&own, &outbox_table, &keys).await;
         let jobs = Jobs::new(
             aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             jobs_table,
+            Outbox::new(&own, outbox_table, "dispatch".to_owned()),
         );
         Self {
             slots: Slots::new(jobs.clone(), slots_table.clone()),

@@ -19,7 +19,7 @@ async fn wherever_it_is() {
         // created
         (Direct, function::PREFLIGHT, "sts:AssumeRole"),
         (Direct, function::PREFLIGHT, "ec2:DescribeImages"),
-        (Direct, function::RECEIVE, "dynamodb:UpdateItem"),
+        (Direct, function::RECEIVE, "dynamodb:TransactWriteItems"),
         // receiving
         (Direct, function::RECEIVE, "s3:CreateMultipartUpload"),
         (Direct, function::RECEIVE, "s3:CompleteMultipartUpload"),

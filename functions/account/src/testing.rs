@@ -1,6 +1,10 @@
 //! What the tests of several modules need: a job, and a session for it.
 
-use cloudupload::{job::Job, retry};
+use cloudupload::{
+    job::Job,
+    retry,
+    store::{Jobs, Outbox},
+};
 use fake_endpoint::{Endpoint, dynamodb};
 
 use crate::{Accounts, JobTag, Session};
@@ -14,6 +18,17 @@ pub(crate) const OTHERS: (&str, &str) = ("obs:job", "2c3d/job-1");
 
 pub(crate) fn job() -> Job {
     serde_json::from_value(dynamodb::record()).unwrap()
+}
+
+/// The tables of jobs and of their events.
+pub(crate) fn jobs_at(endpoint: &Endpoint) -> Jobs {
+    let config = endpoint.config();
+    let outbox = Outbox::new(&config, "outbox".to_owned(), DEPLOYMENT.to_owned());
+    Jobs::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        "jobs".to_owned(),
+        outbox,
+    )
 }
 
 /// A session that nobody had to assume.

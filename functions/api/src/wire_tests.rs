@@ -34,6 +34,19 @@ fn refused(code: &str, message: &str) -> (u16, String) {
     (400, body.to_string())
 }
 
+/// A transaction whose first condition does not hold, with the item as it is.
+fn cancelled(item: Option<&Value>) -> (u16, String) {
+    let mut refused = json!({"Code": "ConditionalCheckFailed"});
+    if let Some(item) = item {
+        refused["Item"] = item.clone();
+    }
+    let body = json!({
+        "__type": "com.amazonaws#TransactionCanceledException", "Message": "no",
+        "CancellationReasons": [refused, {"Code": "None"}],
+    });
+    (400, body.to_string())
+}
+
 fn job_xml(id: &str, state: &str, details: &str) -> String {
     format!(
         "\

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use aws_sdk_eventbridge::primitives::{DateTime, DateTimeFormat};
 use serde::{Deserialize, Serialize};
 
 /// A point in time, in seconds since the Unix epoch.
@@ -25,6 +26,17 @@ impl Timestamp {
 
     pub fn as_secs(self) -> u64 {
         self.0
+    }
+
+    /// The time in UTC as RFC 3339 writes it, such as `2026-11-27T13:00:00Z`.
+    pub fn rfc3339(self) -> String {
+        // A year beyond 9999 has no such form; no clock shows one.
+        let text = self.date_time().fmt(DateTimeFormat::DateTime);
+        text.unwrap_or_default()
+    }
+
+    pub(crate) fn date_time(self) -> DateTime {
+        DateTime::from_secs(i64::try_from(self.0).unwrap_or(i64::MAX))
     }
 
     /// The time since an earlier point; none if that one lies ahead.

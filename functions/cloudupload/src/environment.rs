@@ -8,7 +8,7 @@ use crate::{
     journal::{JobLog, Journal},
     settings::{SettingError, parsed, setting},
     staging::Staging,
-    store::{Callers, Jobs, Writers},
+    store::{Callers, Jobs, Outbox, Writers},
 };
 
 /// What every function works with.
@@ -22,10 +22,12 @@ pub struct Environment {
 impl Environment {
     pub async fn from_env(budget: CallBudget) -> Result<Self, SettingError> {
         let config = aws::config(budget).await;
+        let outbox = Outbox::new(&config, setting("OUTBOX_TABLE")?, setting("DEPLOYMENT")?);
         Ok(Self {
             jobs: Jobs::new(
                 aws_sdk_dynamodb::Client::new(&config),
                 setting("JOBS_TABLE")?,
+                outbox,
             ),
             journal: Journal::new(
                 aws_sdk_cloudwatchlogs::Client::new(&config),

@@ -1,6 +1,7 @@
 //! A job: one image on its way from OBS into a user's account.
 
 mod artifacts;
+mod event;
 mod id;
 mod progress;
 mod state;
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::id::as_number;
 pub use self::{
     artifacts::{
         AmiId, Artifacts, BadEc2Id, BlocksArtifacts, BucketArtifacts, Checkpoint, DiskFacts,
         ImportTaskId, Intent, SnapshotId, Staged,
     },
+    event::{DETAIL_TYPE, EventRecord, JobEvent, SOURCE, StateChange},
     id::{BadJobId, JobId},
     progress::Progress,
     state::State,
@@ -149,6 +152,26 @@ impl Job {
         }
     }
 
+    /// How long a job that has ended was in each of its states. Jobs of the release before lack the times of some.
+    pub fn times_in_states(&self) -> impl Iterator<Item = (State, Duration)> {
+        let work = &self.artifacts;
+        let entered = [
+            Some(self.created),
+            work.receiving_began,
+            work.scheduled_began,
+            work.upload_began,
+        ];
+        let last = entered.iter().rposition(Option::is_some);
+        let left = move |state: usize| match Some(state) == last {
+            true => self.ended,
+            false => entered.get(state + 1).copied().flatten(),
+        };
+        State::OPEN
+            .into_iter()
+            .enumerate()
+            .filter_map(move |(number, state)| Some((state, left(number)?.since(entered[number]?))))
+    }
+
     /// Whether its user ended it.
     pub fn is_killed(&self) -> bool {
         self.state == State::Failed && self.details == Self::KILLED
@@ -188,6 +211,34 @@ mod tests {
     fn cleaned(at: u64, complete: bool) -> Option<CleanUpNote> {
         let at = Timestamp::from_secs(at);
         Some(CleanUpNote { at, complete })
+    }
+
+    #[test]
+    fn a_job_that_has_ended_tells_how_long_it_was_in_each_state() {
+        let at = |seconds| Some(example().created + Duration::from_secs(seconds));
+        let times = |receiving, scheduled, uploading, ended| {
+            let mut job = example();
+            job.artifacts.receiving_began = receiving;
+            job.artifacts.scheduled_began = scheduled;
+            job.artifacts.upload_began = uploading;
+            job.ended = ended;
+            let times = job.times_in_states();
+            times
+                .map(|(state, time)| (state, time.as_secs()))
+                .collect::<Vec<_>>()
+        };
+        let whole = [
+            (State::Created, 2),
+            (State::Receiving, 30),
+            (State::Scheduled, 400),
+            (State::Uploading, 5000),
+        ];
+        assert_eq!(times(at(2), at(32), at(432), at(5432)), whole);
+        assert_eq!(times(at(2), None, None, at(32)), whole[..2]);
+        assert_eq!(times(None, None, None, at(2)), whole[..1]);
+        assert_eq!(times(at(2), at(32), at(432), None), whole[..3]);
+        // The release before wrote down only when the upload began.
+        assert_eq!(times(None, None, at(432), at(5432)), whole[3..]);
     }
 
     #[test]

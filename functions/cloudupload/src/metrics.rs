@@ -19,10 +19,12 @@ use crate::{
 
 const JOBS: &str = "Jobs";
 const JOB_SECONDS: &str = "JobSeconds";
+const STATE_SECONDS: &str = "StateSeconds";
 const UPLOAD_SECONDS: &str = "UploadSeconds";
 const IMAGE_BYTES: &str = "ImageBytes";
 const JOBS_WAITING: &str = "JobsWaiting";
 const JOBS_UPLOADING: &str = "JobsUploading";
+const EVENTS_UNSENT: &str = "EventsUnsent";
 const BYTES: &str = "Bytes";
 const RETRIES: &str = "Retries";
 const STEPS_RETRIED: &str = "StepsRetried";
@@ -53,7 +55,7 @@ impl Metrics {
 }
 
 fn describe() {
-    for name in [JOB_SECONDS, UPLOAD_SECONDS] {
+    for name in [JOB_SECONDS, STATE_SECONDS, UPLOAD_SECONDS] {
         metrics::describe_histogram!(name, Unit::Seconds, "");
     }
     for name in [IMAGE_BYTES, BYTES] {
@@ -62,7 +64,7 @@ fn describe() {
     for name in [JOBS, RETRIES, STEPS_RETRIED, PUTS_THROTTLED] {
         metrics::describe_counter!(name, Unit::Count, "");
     }
-    for name in [JOBS_WAITING, JOBS_UPLOADING] {
+    for name in [JOBS_WAITING, JOBS_UPLOADING, EVENTS_UNSENT] {
         metrics::describe_gauge!(name, Unit::Count, "");
     }
 }
@@ -113,6 +115,9 @@ pub fn job_ended(job: &Job, end: End) {
     let route = route(job);
     let of_both = vec![Label::new("End", end.as_str()), Label::new("Route", route)];
     metrics::counter!(JOBS, of_both).increment(1);
+    for (state, time) in job.times_in_states() {
+        metrics::histogram!(STATE_SECONDS, "State" => state.as_str()).record(time.as_secs_f64());
+    }
     let Some(ended) = job.ended else { return };
     if end == End::Succeeded {
         let seconds = |duration: Duration| duration.as_secs_f64();
@@ -135,6 +140,11 @@ fn route(job: &Job) -> &'static str {
 pub fn slots(waiting: usize, uploading: usize) {
     metrics::gauge!(JOBS_WAITING).set(waiting as f64);
     metrics::gauge!(JOBS_UPLOADING).set(uploading as f64);
+}
+
+/// How many events of changes of jobs' states EventBridge does not have, although they are late.
+pub fn events_unsent(count: usize) {
+    metrics::gauge!(EVENTS_UNSENT).set(count as f64);
 }
 
 /// What an invocation of a step moved, and the calls that it repeated for that.
@@ -187,6 +197,7 @@ mod tests {
         };
         job_ended(&ended(State::Succeeded), End::Succeeded);
         slots(0, 2);
+        events_unsent(3);
         let lines = flush();
         let line = |metric: &str| lines.iter().find(|line| line[metric] != Value::Null);
         assert_eq!(
@@ -208,6 +219,9 @@ mod tests {
         let queue = line("JobsWaiting").unwrap();
         assert_eq!(queue["JobsWaiting"], 0.0);
         assert_eq!(queue["JobsUploading"], 2.0);
+        assert_eq!(queue["EventsUnsent"], 3.0);
+        let uploading = lines.iter().find(|line| line["State"] == "uploading");
+        assert_eq!(uploading.unwrap()["StateSeconds"], json!([40.0]));
         // What did not happen again is not written again.
         assert!(flush().iter().all(|line| line["Jobs"] == Value::Null));
     }

@@ -1,12 +1,13 @@
-//! Jobs, slots, the writers of EBS blocks, and callers in DynamoDB.
+//! Jobs, their events, slots, the writers of EBS blocks, and callers in DynamoDB.
 //!
-//! Four tables: the job records ([`Jobs`]), the slots ([`Slots`]), the writers ([`Writers`]), and the callers
-//! ([`Callers`]). Every change of a slot is
-//! one transaction with the record of its job; every change of a job's state goes through `transition`. Writers
-//! and callers have no part in either.
+//! Five tables: the job records ([`Jobs`]), the events that may not be sent yet ([`Outbox`]), the slots ([`Slots`]), the
+//! writers ([`Writers`]), and the callers ([`Callers`]). Every change of a slot is one transaction with the record of its
+//! job. Every change of a job's state goes through `transition`, and is one transaction with its event. Writers and callers
+//! have no part in either.
 
 mod callers;
 mod jobs;
+mod outbox;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use serde_dynamo::{from_attribute_value, from_item};
 pub use self::{
     callers::Callers,
     jobs::Jobs,
+    outbox::Outbox,
     slots::{Grant, Holder, Limits, Queued, Slots, Waiter},
     writers::{Claim, HAND_OVER, LEASE, Ledger, PUTS_PER_SECOND, SKEW, WriterId, Writers, Written},
 };
@@ -55,6 +57,9 @@ pub enum StoreError {
     Aws(#[from] Failure),
     #[error("the job numbers are used up: {0}")]
     NoNumberLeft(#[from] BadJobId),
+    /// Somebody else has written records, and left the counter behind.
+    #[error("job {0} exists already: the item 'counter' of the table is behind its records")]
+    Exists(JobId),
     #[error("the record of job {id} cannot be read: {source}")]
     Unreadable {
         id: String,
@@ -68,6 +73,8 @@ pub enum StoreError {
     UnreadableCaller(serde_dynamo::Error),
     #[error("a record cannot be written: {0}")]
     Unwritable(serde_dynamo::Error),
+    #[error("an event cannot be written: {0}")]
+    UnwritableEvent(serde_json::Error),
     #[error("DynamoDB left {0} of the records asked for unread, {1} times in a row")]
     Unprocessed(usize, u32),
     #[error("job {0} has no slot, and may not upload")]

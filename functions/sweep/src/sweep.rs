@@ -1,4 +1,4 @@
-//! Looks at every job that is not settled, at every running execution, and at every slot.
+//! Sends events that are late, and looks at every job that is not settled, at every running execution, and at every slot.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,11 @@ impl Function for Sweep {
                     self.job(id, &mut swept).await?;
                 }
             }
-            None => self.everything(&mut swept).await?,
+            None => {
+                let events = self.send_late_events().await;
+                self.everything(&mut swept).await?;
+                events?;
+            }
         }
         if swept != Swept::default() {
             tracing::warn!(?swept, "swept");
@@ -87,6 +91,13 @@ impl Function for Sweep {
 }
 
 impl Sweep {
+    /// Events are no job's work: if they cannot be sent, that is a metric with an alarm, and no failure.
+    async fn send_late_events(&self) -> Result<(), StoreError> {
+        let unsent = self.jobs.send_late_events(Timestamp::now()).await?;
+        metrics::events_unsent(unsent);
+        Ok(())
+    }
+
     async fn job(&self, id: JobId, swept: &mut Swept) -> Result<(), StepError> {
         let job = match self.jobs.get(id).await {
             Err(StoreError::NoSuchJob(_)) => return Ok(()),

@@ -53,7 +53,8 @@ impl Endpoint {
         }
     }
 
-    /// The same beside a record and a log: the record takes every update and stays as it is, the log takes every line.
+    /// The same beside a record and a log: the record takes every update and stays as it is, events of its changes are
+    /// taken, and the log takes every line.
     pub fn with_record(
         record: &Value,
         mut answer: impl FnMut(&Call) -> Answer + Send + 'static,
@@ -62,7 +63,10 @@ impl Endpoint {
         Self::new(move |call| match call.name.as_str() {
             "GetItem" => Answer::json(&json!({ "Item": item })),
             "UpdateItem" => Answer::json(&json!({ "Attributes": item })),
-            "PutLogEvents" => Answer::json(&json!({})),
+            "PutEvents" => {
+                Answer::json(&json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}))
+            }
+            "TransactWriteItems" | "DeleteItem" | "PutLogEvents" => Answer::json(&json!({})),
             _ => answer(call),
         })
     }
@@ -114,10 +118,18 @@ impl Endpoint {
         events.collect()
     }
 
-    /// The names of the calls that were neither for the record nor for the log.
+    /// The names of the calls that were neither for the record and its events nor for the log.
     pub fn names_elsewhere(&self) -> Vec<String> {
+        let known = [
+            "GetItem",
+            "UpdateItem",
+            "TransactWriteItems",
+            "PutEvents",
+            "DeleteItem",
+            "PutLogEvents",
+        ];
         let mut names = self.names();
-        names.retain(|name| !["GetItem", "UpdateItem", "PutLogEvents"].contains(&name.as_str()));
+        names.retain(|name| !known.contains(&name.as_str()));
         names
     }
 

@@ -27,6 +27,7 @@ impl Harness {
 
     pub async fn leftovers_after_sweep(&self, stack: &Stack, job: &Job) -> Vec<String> {
         self.stack.age(job.id(), LATE).await;
+        self.stack.age_events(job.id(), LATE).await;
         self.stack.sweep().await;
         // The scheduled sweep may have been first.
         self.wait_until_idle(job.id()).await;
@@ -34,6 +35,8 @@ impl Harness {
         if self.stack.record(job.id()).await.contains_key("unfinished") {
             leftovers.push(format!("the mark of job {} as unfinished", job.id()));
         }
+        let unsent = self.stack.unsent_events(job.id()).await.into_iter();
+        leftovers.extend(unsent.map(|number| format!("event {number} of job {}", job.id())));
         leftovers
     }
 

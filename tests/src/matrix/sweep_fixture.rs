@@ -12,7 +12,7 @@ pub struct SweepFixture {
     pub stray: JobId,
     /// Holds the stray execution in its first step.
     _hold: RuleGuard,
-    /// Jobs that have slots and no records.
+    /// Jobs that have slots and no records. (There is also an event of the finished job, which was not sent.)
     pub recordless: [JobId; 2],
 }
 
@@ -36,6 +36,7 @@ impl Harness {
         let hold = self.faults.add(hold.for_all()).await;
         self.stack.start(stray).await;
         self.stack.wait_for_hit(&hold, stray).await;
+        self.stack.put_late_event(self.finished_job.id()).await;
         self.stack.age(unstarted, START_OVERDUE).await;
         self.stack.age(unnotified, KILL_OVERDUE).await;
         SweepFixture {
@@ -85,6 +86,9 @@ impl Harness {
         let held = self.stack.queue().await.held;
         let slots = fixture.recordless.iter().filter(|id| held.contains_key(id));
         leftovers.extend(slots.map(|id| format!("slot of job {id}")));
+        let job = self.finished_job.id();
+        let unsent = self.stack.unsent_events(job).await.into_iter();
+        leftovers.extend(unsent.map(|number| format!("event {number} of job {job}")));
         leftovers
     }
 }

@@ -190,6 +190,7 @@ mod tests {
                 "states:SendTaskSuccess",
             ),
             ("logs", "Logs_20140328.PutLogEvents", "logs:PutLogEvents"),
+            ("events", "AWSEvents.PutEvents", "events:PutEvents"),
         ] {
             assert_eq!(named(service, "POST", "/", Some(target), "{}"), name);
         }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Stack;
+use super::{Stack, authorization};
 use crate::{JobId, environment::env_var};
 
 impl Stack {
@@ -43,19 +43,10 @@ impl Stack {
     async fn lambda(&self, method: Method, path: &str, body: Value) -> Value {
         let endpoint = env_var("AWS_ENDPOINT_URL");
         let url = format!("{endpoint}/2015-03-31/functions/{path}");
-        // The emulator checks neither signature nor day of an account's root.
-        let scope = format!(
-            "{}/19700101/{}/lambda",
-            env_var("AWS_ACCESS_KEY_ID"),
-            env_var("AWS_REGION")
-        );
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=0"
-        );
         let answer = self
             .http
             .request(method, url)
-            .header("authorization", authorization)
+            .header("authorization", authorization("lambda"))
             .body(body.to_string())
             .send()
             .await

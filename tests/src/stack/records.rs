@@ -43,6 +43,55 @@ impl Stack {
         }
     }
 
+    /// The numbers of the job's events that lie in the outbox.
+    pub async fn unsent_events(&self, id: JobId) -> Vec<u64> {
+        let answer = self
+            .dynamodb
+            .query()
+            .table_name(env_var("OUTBOX_TABLE"))
+            .key_condition_expression("job = :job")
+            .expression_attribute_values(":job", AttributeValue::N(id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await;
+        let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
+        let numbers = items.iter().map(|item| item["sequence"].as_n());
+        numbers
+            .map(|number| number.expect("a number").parse().expect("a number"))
+            .collect()
+    }
+
+    /// Makes the job's events that lie in the outbox this many seconds older.
+    pub async fn age_events(&self, id: JobId, seconds: u64) {
+        for number in self.unsent_events(id).await {
+            let update = self
+                .dynamodb
+                .update_item()
+                .table_name(env_var("OUTBOX_TABLE"))
+                .key("job", AttributeValue::N(id.to_string()))
+                .key("sequence", AttributeValue::N(number.to_string()))
+                .update_expression("SET #at = #at - :seconds")
+                .condition_expression("attribute_exists(job)")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":seconds", AttributeValue::N(seconds.to_string()));
+            // The scheduled sweep may have sent it meanwhile.
+            let _ = update.send().await;
+        }
+    }
+
+    /// Puts an event of the job into the outbox that is late, as if it could not be sent when the job became `created`.
+    pub async fn put_late_event(&self, id: JobId) {
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(env_var("OUTBOX_TABLE"))
+            .item("job", AttributeValue::N(id.to_string()))
+            .item("sequence", AttributeValue::N("1".to_owned()))
+            .item("state", AttributeValue::S("created".to_owned()))
+            .item("at", AttributeValue::N("1".to_owned()));
+        put.send().await.expect("DynamoDB takes an item");
+    }
+
     /// Replaces the token in the job's record, so that its execution waits for one that nobody knows.
     pub async fn lose_token(&self, id: JobId) {
         let update = self

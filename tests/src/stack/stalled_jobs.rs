@@ -40,7 +40,7 @@ impl Stack {
     pub async fn create_without_execution(&self, upload: &Upload) -> JobId {
         let rule = Rule {
             text: Some(upload.package.clone()),
-            ..Rule::of_function(function::API, "dynamodb:PutItem", Fault::Kill)
+            ..Rule::of_function(function::API, "dynamodb:TransactWriteItems", Fault::Kill)
         };
         let _rule = FaultClient::from_env().add(rule).await;
         let answer = self.post(upload).await;

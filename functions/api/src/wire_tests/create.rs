@@ -20,7 +20,7 @@ fn creating(call: &str, body: &Value) -> (u16, String) {
         "UpdateItem" if body["Key"]["id"]["S"] == "counter" => {
             ok(json!({"Attributes": {"taken": {"N": "1"}}}))
         }
-        "PutItem" => ok("{}"),
+        "TransactWriteItems" => ok("{}"),
         "StartExecution" => ok(json!({"executionArn": "arn:x", "startDate": 1795445844})),
         call => panic!("{call} is not needed: {body}"),
     }
@@ -43,14 +43,21 @@ async fn a_job_is_created_with_no_more_calls_than_it_takes() {
     let calls = world.calls();
     assert_eq!(
         world.names_of_calls(),
-        ["OBS", "UpdateItem", "PutItem", "StartExecution"]
+        [
+            "OBS",
+            "UpdateItem",
+            "TransactWriteItems",
+            "PutEvents",
+            "DeleteItem",
+            "StartExecution"
+        ]
     );
     assert_eq!(
-        calls[2].1["Item"]["order"]["M"]["ec2"]["M"]["ami_name"]["S"],
+        calls[2].1["TransactItems"][0]["Put"]["Item"]["order"]["M"]["ec2"]["M"]["ami_name"]["S"],
         "leap-ec2.x86_64-15.6"
     );
-    assert_eq!(calls[3].1["name"], "job-1");
-    assert_eq!(calls[3].1["input"], r#"{"job":"1"}"#);
+    assert_eq!(calls[5].1["name"], "job-1");
+    assert_eq!(calls[5].1["input"], r#"{"job":"1"}"#);
 }
 
 /// A body with these wishes.
@@ -74,7 +81,7 @@ async fn wishes_are_in_the_record_beside_the_rest_of_the_target() {
     assert_eq!(status, 200);
     let (_, put) = &world.calls()[2];
     assert_eq!(
-        put["Item"]["order"]["M"]["ec2"]["M"],
+        put["TransactItems"][0]["Put"]["Item"]["order"]["M"]["ec2"]["M"],
         json!({
             "role": {"S": "arn:aws:iam::123456789012:role/obs"}, "external_id": {"S": "top-secret"},
             "region": {"S": "us-east-1"}, "ami_name": {"S": "leap-ec2.x86_64-15.6"}, "route": {"S": "import"},
@@ -142,17 +149,16 @@ async fn a_wish_that_cannot_be_granted_is_refused_before_obs_is_asked() {
 async fn a_job_that_cannot_be_started_fails_and_the_caller_is_told() {
     let world = World::new(|call, body| match call {
         "StartExecution" => refused("AccessDeniedException", "not authorized"),
-        "UpdateItem" if body["Key"]["id"]["S"] == "1" => ok(json!({
-            "Attributes": item("1", "failed", "x")
-        })),
+        "GetItem" => ok(json!({"Item": item("1", "failed", "x")})),
         _ => creating(call, body),
     });
     let (status, xml) = world.ask("POST", CREATE, WISH).await;
     let reason = "the upload could not be started: states:StartExecution failed: AccessDeniedException: not authorized";
     assert_eq!((status, xml), (500, error_with_details_xml(500, reason)));
-    let (call, body) = world.calls().pop().unwrap();
-    assert_eq!(call, "UpdateItem");
-    let values = body["ExpressionAttributeValues"].to_string();
+    let mut calls = world.calls();
+    calls.retain(|(call, _)| call == "TransactWriteItems");
+    let (_, body) = calls.pop().unwrap();
+    let values = body["TransactItems"][0]["Update"]["ExpressionAttributeValues"].to_string();
     assert!(
         values.contains(r#"{"S":"failed"}"#) && values.contains(reason),
         "{values}"

@@ -1,6 +1,6 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{World, error_with_details_xml, item, job_xml, ok, refused};
+use super::{World, cancelled, error_with_details_xml, item, job_xml, ok, refused};
 
 #[tokio::test]
 async fn a_kill_ends_a_job_and_changes_none_that_has_ended() {
@@ -10,19 +10,15 @@ async fn a_kill_ends_a_job_and_changes_none_that_has_ended() {
             assert_eq!(body["logEvents"][0]["message"], "Killed.");
             return ok(json!({}));
         }
-        assert_eq!(call, "UpdateItem");
-        let refused = |item: Value| {
-            let mut body =
-                json!({"__type": "com.amazonaws#ConditionalCheckFailedException", "message": "no"});
-            if !item.is_null() {
-                body["Item"] = item;
-            }
-            (400, body.to_string())
-        };
-        match body["Key"]["id"]["S"].as_str() {
-            Some("1") => ok(json!({"Attributes": item("1", "failed", "killed")})),
-            Some("2") => refused(item("2", "succeeded", "ami-1")),
-            _ => refused(Value::Null),
+        if call == "GetItem" {
+            return ok(json!({"Item": item("1", "failed", "killed")}));
+        }
+        assert_eq!(call, "TransactWriteItems");
+        let record = &body["TransactItems"][0]["Update"];
+        match record["Key"]["id"]["S"].as_str() {
+            Some("1") => ok("{}"),
+            Some("2") => cancelled(Some(&item("2", "succeeded", "ami-1"))),
+            _ => cancelled(None),
         }
     });
     let answer = world.ask("POST", "/cloudupload/1?cmd=kill", "").await;
@@ -42,12 +38,12 @@ async fn a_kill_tells_what_waits() {
         refused("AccessDeniedException", "no"),
     ] {
         let world = World::new(move |call, body| match call {
-            "UpdateItem" => {
+            "GetItem" => {
                 let mut item = item("1", "failed", "killed");
                 item["token"] = json!({"S": "AQC8"});
-                ok(json!({"Attributes": item}))
+                ok(json!({"Item": item}))
             }
-            "PutLogEvents" => ok("{}"),
+            "TransactWriteItems" | "PutLogEvents" => ok("{}"),
             "SendTaskFailure" => {
                 assert_eq!(body["taskToken"], "AQC8");
                 assert_eq!(body["error"], "JobEnded");
@@ -59,7 +55,14 @@ async fn a_kill_tells_what_waits() {
         assert_eq!(answer, (200, job_xml("1", "failed", "killed")));
         assert_eq!(
             world.names_of_calls(),
-            ["UpdateItem", "PutLogEvents", "SendTaskFailure"]
+            [
+                "TransactWriteItems",
+                "GetItem",
+                "PutEvents",
+                "DeleteItem",
+                "PutLogEvents",
+                "SendTaskFailure"
+            ]
         );
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{World, error_with_details_xml, error_xml, job_xml, ok};
+use super::{World, cancelled, error_with_details_xml, error_xml, job_xml, ok};
 
 const JSON: &str = r#"{"arn":"arn:aws:iam::123456789012:role/obs","external_id":"top-secret","region":"us-east-1"}"#;
 
@@ -22,7 +22,7 @@ fn outside(call: &str, body: &Value) -> (u16, String) {
                      <binary filename=\"leap-ec2.x86_64-15.6.raw.xz\" size=\"23097940\" mtime=\"1795445000\" />\n\
                      </binarylist>\n"),
         "UpdateItem" => ok(json!({"Attributes": {"taken": {"N": "1"}}})),
-        "PutItem" | "PutLogEvents" => ok("{}"),
+        "TransactWriteItems" | "PutLogEvents" => ok("{}"),
         "StartExecution" => ok(json!({"executionArn": "arn:x", "startDate": 1795445844})),
         call => panic!("{call} is not needed: {body}"),
     }
@@ -45,7 +45,14 @@ async fn a_job_of_the_source_server_is_created_like_any_other() {
     assert_eq!(answer, (200, expected));
     assert_eq!(
         world.names_of_calls(),
-        ["OBS", "UpdateItem", "PutItem", "StartExecution"]
+        [
+            "OBS",
+            "UpdateItem",
+            "TransactWriteItems",
+            "PutEvents",
+            "DeleteItem",
+            "StartExecution"
+        ]
     );
 }
 
@@ -60,13 +67,25 @@ async fn a_job_that_cannot_be_is_one_that_has_failed() {
     assert_eq!((status, xml), (200, job_xml("1", "failed", &details)));
     assert_eq!(
         world.names_of_calls(),
-        ["UpdateItem", "PutItem", "PutLogEvents"]
+        [
+            "UpdateItem",
+            "TransactWriteItems",
+            "PutEvents",
+            "DeleteItem",
+            "PutLogEvents"
+        ]
     );
     let calls = world.calls();
-    let item = calls[1].1["Item"].clone();
+    let event: Value =
+        serde_json::from_str(calls[2].1["Entries"][0]["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&event["job"], &event["state"]),
+        (&json!("1"), &json!("failed"))
+    );
+    let item = calls[1].1["TransactItems"][0]["Put"]["Item"].clone();
     assert_eq!(item["order"]["M"]["ec2"], Value::Null);
     assert!(!item.to_string().contains("top-secret"));
-    let logged = &calls[2].1["logEvents"][0]["message"];
+    let logged = &calls[4].1["logEvents"][0]["message"];
     assert_eq!(logged.as_str(), item["details"]["S"].as_str());
     assert!(!details.is_empty(), "{reason}");
 
@@ -74,12 +93,7 @@ async fn a_job_that_cannot_be_is_one_that_has_failed() {
     let world = World::new(move |call, _| match call {
         "GetItem" => ok(json!({ "Item": item })),
         "GetLogEvents" => ok(json!({"events": [], "nextForwardToken": "f/1"})),
-        "UpdateItem" => {
-            let refused = json!({
-                "__type": "com.amazonaws#ConditionalCheckFailedException", "message": "no", "Item": item,
-            });
-            (400, refused.to_string())
-        }
+        "TransactWriteItems" => cancelled(Some(&item)),
         call => panic!("{call} is not needed"),
     });
     for (method, target) in [

@@ -7,7 +7,7 @@ use cloudupload::{
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
-    store::{Callers, Jobs},
+    store::{Callers, Jobs, Outbox},
     target::{Partition, ServiceIdentity},
 };
 use fake_endpoint::{Answer, Call, Endpoint};
@@ -18,7 +18,7 @@ use lambda_http::{
 };
 use serde_json::{Value, json};
 
-use super::refused;
+use super::{ok, refused};
 use crate::{
     api::Api,
     gate::{FrontendSecret, Gate, Networks, WithoutSecret},
@@ -41,6 +41,8 @@ impl World {
             let call_body = body(call);
             let (status, answer) = match call.name.as_str() {
                 "GetSecretValue" => secret(&call_body),
+                "PutEvents" => ok(json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})),
+                "DeleteItem" => ok("{}"),
                 name => outside(name, &call_body),
             };
             Answer::new(status, answer)
@@ -56,7 +58,11 @@ impl World {
                 callers: Callers::new(dynamodb.clone(), "callers".to_owned()),
                 without_secret: WithoutSecret::Refused,
             },
-            jobs: Jobs::new(dynamodb, "jobs".to_owned()),
+            jobs: Jobs::new(
+                dynamodb,
+                "jobs".to_owned(),
+                Outbox::new(&config, "outbox".to_owned(), "0a1b".to_owned()),
+            ),
             journal: Journal::new(
                 aws_sdk_cloudwatchlogs::Client::new(&config),
                 "logs".to_owned(),
@@ -104,7 +110,7 @@ impl World {
         }
     }
 
-    /// All calls but those of the gate for the frontend's secret.
+    /// All calls but those of the gate for the frontend's secret. Events are taken, and deleted from the outbox.
     pub fn calls(&self) -> Vec<(String, Value)> {
         let calls = self.endpoint.calls().into_iter();
         calls

@@ -55,6 +55,12 @@ pub struct Artifacts {
     /// The route that it takes if the first turns out to be refused, which shows for certain only when it is opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_route: Option<Route>,
+    /// When the job got to `receiving`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiving_began: Option<Timestamp>,
+    /// When it got to `scheduled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_began: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_began: Option<Timestamp>,
     #[serde(rename = "received", skip_serializing_if = "Option::is_none")]
@@ -63,7 +69,7 @@ pub struct Artifacts {
     pub staged: Option<Staged>,
     #[serde(rename = "disk", skip_serializing_if = "Option::is_none")]
     pub disk_facts: Option<DiskFacts>,
-    /// When the job got to `uploading`.
+    /// When it got to `uploading`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_began: Option<Timestamp>,
     /// Bytes of the staged file that each slice has transferred, by the slice's number.

@@ -79,6 +79,21 @@ impl fmt::Display for JobId {
     }
 }
 
+/// A job's number as a number, where DynamoDB is to keep jobs in their order.
+pub(crate) mod as_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::JobId;
+
+    pub(crate) fn serialize<S: Serializer>(job: &JobId, to: S) -> Result<S::Ok, S::Error> {
+        job.number().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<JobId, D::Error> {
+        JobId::new(u64::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

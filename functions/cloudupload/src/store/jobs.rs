@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::to_item;
 
 use super::{
-    CONFLICTS, Item, StoreError, key, read, read_id, superseded, transition::Transition,
+    CONFLICTS, Item, Outbox, StoreError, key, read, read_id, superseded, transition::Transition,
     update::UpdateExpression,
 };
 use crate::{
@@ -39,6 +39,8 @@ use crate::{
 pub struct Jobs {
     pub(super) client: Client,
     pub(super) table: String,
+    /// The events of changes of jobs' states.
+    pub(super) outbox: Outbox,
 }
 
 /// DynamoDB's limit of keys in one BatchGetItem (API reference, BatchGetItem).
@@ -65,8 +67,12 @@ pub(super) fn unfinished() -> AttributeValue {
 }
 
 impl Jobs {
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(client: Client, table: String, outbox: Outbox) -> Self {
+        Self {
+            client,
+            table,
+            outbox,
+        }
     }
 
     /// Creates a job: takes the next number, which is `first` in a table that has none yet, and writes the record.
@@ -133,6 +139,10 @@ impl Jobs {
     }
 
     async fn get_as<T: DeserializeOwned>(&self, id: JobId) -> Result<T, StoreError> {
+        read(self.item(id).await?)
+    }
+
+    pub(super) async fn item(&self, id: JobId) -> Result<Item, StoreError> {
         let answer = self
             .client
             .get_item()
@@ -142,7 +152,7 @@ impl Jobs {
             .send()
             .await
             .map_err(Failure::of("dynamodb:GetItem"))?;
-        read(answer.item.ok_or(StoreError::NoSuchJob(id))?)
+        answer.item.ok_or(StoreError::NoSuchJob(id))
     }
 
     /// Those of these jobs that exist, each as its last write left it. A record that cannot be read is an error of its own,
@@ -162,7 +172,7 @@ impl Jobs {
         self.get_many_as(ids).await
     }
 
-    async fn get_many_as<T: DeserializeOwned>(
+    pub(super) async fn get_many_as<T: DeserializeOwned>(
         &self,
         ids: BTreeSet<JobId>,
     ) -> Result<HashMap<JobId, Result<T, StoreError>>, StoreError> {
@@ -271,15 +281,14 @@ impl Jobs {
     pub async fn succeed(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
         let also = UpdateExpression::default()
             .set("progress", 100)?
-            .set("ended", Timestamp::now())?
             .remove("token");
         self.change_state(id, State::Succeeded, details, also).await
     }
 
     /// Ends the job: `details` is the reason, which its user reads.
     pub async fn fail(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
-        let also = UpdateExpression::default().set("ended", Timestamp::now())?;
-        self.change_state(id, State::Failed, details, also).await
+        self.change_state(id, State::Failed, details, UpdateExpression::default())
+            .await
     }
 
     async fn change_state(
@@ -392,11 +401,7 @@ impl Jobs {
     }
 
     /// Updates the record under the update's condition, and gives it as it is then.
-    pub(super) async fn update(
-        &self,
-        id: JobId,
-        update: UpdateExpression,
-    ) -> Result<Job, StoreError> {
+    async fn update(&self, id: JobId, update: UpdateExpression) -> Result<Job, StoreError> {
         let mut attempts = CONFLICTS.start();
         loop {
             let answer = self

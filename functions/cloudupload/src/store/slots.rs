@@ -27,7 +27,7 @@ use super::{
 use crate::{
     aws::Failure,
     clock::Timestamp,
-    job::{Job, JobId, State, TaskToken},
+    job::{self, Job, JobId, State, TaskToken},
     names::User,
     target::{AccountId, AccountRegion, Route},
 };
@@ -61,7 +61,7 @@ impl Limits {
 /// A job that waits for a slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waiter {
-    #[serde(with = "number")]
+    #[serde(with = "job::as_number")]
     pub job: JobId,
     pub user: User,
     /// The execution that waits, by its ARN.
@@ -103,7 +103,7 @@ impl Waiter {
 /// A job that has a slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
-    #[serde(with = "number")]
+    #[serde(with = "job::as_number")]
     pub job: JobId,
     pub user: User,
     /// The execution that the slot was granted to, by its ARN.
@@ -116,21 +116,6 @@ pub struct Holder {
     /// Where it makes a snapshot.
     #[serde(default)]
     pub places: Vec<AccountRegion>,
-}
-
-/// The key is a number in DynamoDB, so that a query gives the jobs in their order.
-mod number {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use crate::job::JobId;
-
-    pub fn serialize<S: Serializer>(job: &JobId, to: S) -> Result<S::Ok, S::Error> {
-        job.number().serialize(to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<JobId, D::Error> {
-        JobId::new(u64::deserialize(from)?).map_err(de::Error::custom)
-    }
 }
 
 /// How an attempt at a grant ended.
@@ -317,17 +302,17 @@ impl Slots {
     /// # Errors
     /// [`StoreError::Superseded`] if the job is final, [`StoreError::NotHeld`] if it has no slot.
     pub async fn begin(&self, id: JobId, details: &str) -> Result<Job, StoreError> {
-        let now = Timestamp::now();
+        let now = Timestamp::now().as_secs().to_string();
         let begun = Update::builder()
             .table_name(&self.table)
             .set_key(Some(slot_key(HELD, id)))
             .update_expression("SET begun = if_not_exists(begun, :now)")
             .condition_expression("attribute_exists(job)")
-            .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()));
+            .expression_attribute_values(":now", AttributeValue::N(now));
         let transition = Transition::To {
             state: State::Uploading,
             details,
-            also: UpdateExpression::default().set_once("work.upload_began", now)?,
+            also: UpdateExpression::default(),
             slot: Some(Box::new(
                 TransactWriteItem::builder()
                     .update(built(begun.build()))
@@ -400,7 +385,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job;
 
     fn waiter(job: u64, user: &str) -> Waiter {
         Waiter {

@@ -1,4 +1,4 @@
-//! Transactions over the tables of jobs and slots.
+//! Transactions over the tables of jobs, events and slots.
 
 use aws_sdk_dynamodb::{
     error::SdkError,

@@ -1,21 +1,18 @@
-//! Changes of a job's state, and the records of new jobs.
+//! Changes of a job's state, and the records of new jobs. The event of each change is written with it, and sent then.
 
-use aws_sdk_dynamodb::{
-    operation::put_item::PutItemError,
-    types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem},
-};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde_dynamo::to_item;
 
 use super::{
     Item, Jobs, StoreError,
     jobs::{UNFINISHED, unfinished},
-    superseded,
-    transaction::Cancelled,
+    read, superseded,
+    transaction::{Cancelled, built},
     update::UpdateExpression,
 };
 use crate::{
-    aws::Failure,
-    job::{Job, JobId, JobSummary, State},
+    clock::Timestamp,
+    job::{Job, JobId, JobSummary, State, StateChange},
 };
 
 /// A new state for a job, with what is written together with it.
@@ -35,7 +32,8 @@ pub(super) enum Transition<'a> {
 
 impl Jobs {
     /// Changes a job's state, if the state before allows that ([`State::predecessors`]). Every change of any job's state
-    /// goes through here. Gives the job as it is then.
+    /// goes through here. Gives the job as it is then. An open state that the job has already is left as it is, because a
+    /// step may run twice.
     ///
     /// # Errors
     /// [`StoreError::Superseded`] if the job is past that state; [`StoreError::NotHeld`] if the change of the slot is
@@ -49,7 +47,8 @@ impl Jobs {
             Transition::New(job) => {
                 let mut item: Item = to_item(job).map_err(StoreError::Unwritable)?;
                 item.insert(UNFINISHED.to_owned(), unfinished());
-                self.put_new(item).await?;
+                let change = StateChange::new(id, job.state, &job.details, job.created);
+                self.put_new(item, &change).await?;
                 Ok(job.clone())
             }
             Transition::To {
@@ -58,13 +57,19 @@ impl Jobs {
                 also,
                 slot,
             } => {
+                let now = Timestamp::now();
                 let update = also
                     .set("state", state)?
                     .set("details", details)?
+                    .set_once(entered(state), now)?
                     .expect_state(state.predecessors());
-                match slot {
-                    None => self.update(id, update).await,
-                    Some(slot) => self.update_with_slot(id, update, *slot).await,
+                let change = StateChange::new(id, state, details, now);
+                let slot = slot.map(|slot| *slot);
+                match self.update_with_event(&change, update, slot).await {
+                    Err(StoreError::Superseded(job)) if job.state == state && !state.is_final() => {
+                        Ok(*job)
+                    }
+                    changed => changed,
                 }
             }
         }
@@ -73,45 +78,58 @@ impl Jobs {
     /// Writes the record of a job that is final from the start. It is not among the unfinished, so the sweeper never sees
     /// it.
     pub(super) async fn put_refused(&self, job: &JobSummary) -> Result<(), StoreError> {
-        self.put_new(to_item(job).map_err(StoreError::Unwritable)?)
-            .await
+        let item = to_item(job).map_err(StoreError::Unwritable)?;
+        let change = StateChange::new(job.id, job.state, &job.details, job.created);
+        self.put_new(item, &change).await
     }
 
-    async fn put_new(&self, item: Item) -> Result<(), StoreError> {
-        let answer = self
-            .client
-            .put_item()
+    async fn put_new(&self, item: Item, change: &StateChange) -> Result<(), StoreError> {
+        let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item.clone()))
-            .condition_expression("attribute_not_exists(id)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // Our own write, whose first answer was lost.
-                Some(PutItemError::ConditionalCheckFailedException(refused))
-                    if refused.item() == Some(&item) =>
-                {
-                    Ok(())
-                }
-                _ => Err(Failure::of("dynamodb:PutItem")(error).into()),
-            },
+            .condition_expression("attribute_not_exists(id)");
+        let put = TransactWriteItem::builder().put(built(put.build())).build();
+        match self
+            .transact(vec![put, self.outbox.put_part(change)?])
+            .await?
+        {
+            Ok(()) => {
+                self.outbox.send(change, &read(item)?).await;
+                Ok(())
+            }
+            Err(_) => Err(StoreError::Exists(change.job)),
         }
     }
 
-    async fn update_with_slot(
+    async fn update_with_event(
         &self,
-        id: JobId,
+        change: &StateChange,
         update: UpdateExpression,
-        slot: TransactWriteItem,
+        slot: Option<TransactWriteItem>,
     ) -> Result<Job, StoreError> {
-        let parts = vec![self.update_part(id, update), slot];
+        let id = change.job;
+        let mut parts = vec![self.update_part(id, update)];
+        parts.extend(slot);
+        parts.push(self.outbox.put_part(change)?);
         match self.transact(parts).await? {
-            Ok(()) => self.get(id).await,
+            Ok(()) => {
+                let item = self.item(id).await?;
+                self.outbox.send(change, &read(item.clone())?).await;
+                read(item)
+            }
             Err(cancelled) if cancelled.failed(0) => Err(superseded(id, cancelled.item(0))),
             Err(Cancelled(_)) => Err(StoreError::NotHeld(id)),
         }
+    }
+}
+
+/// Where the record has the time at which the job came to the state.
+fn entered(state: State) -> &'static str {
+    match state {
+        State::Created => "created",
+        State::Receiving => "work.receiving_began",
+        State::Scheduled => "work.scheduled_began",
+        State::Uploading => "work.upload_began",
+        State::Succeeded | State::Failed => "ended",
     }
 }

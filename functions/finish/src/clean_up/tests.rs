@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudupload::{aws, journal::Journal, retry};
+use cloudupload::{aws, journal::Journal, retry, store::Outbox};
 use fake_endpoint::{
     Answer, Call, Endpoint, dynamodb,
     ec2::{self, ImportTask},
@@ -69,7 +69,11 @@ async fn clean_up_within(time: Duration, endpoint: &Endpoint, job: &Job, keep: K
     );
     let account = "999999999999".parse().unwrap();
     let clean_up = CleanUp {
-        jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
+        jobs: Jobs::new(
+            aws_sdk_dynamodb::Client::new(&config),
+            "jobs".to_owned(),
+            Outbox::new(&config, "outbox".to_owned(), "0a1b".to_owned()),
+        ),
         staging: Staging::new(aws::s3(&config), "staging".to_owned(), account),
         accounts: Accounts {
             config,

@@ -1,6 +1,11 @@
 //! What the step records and logs.
 
-use cloudupload::{journal::Journal, meter::Meter, retry, store::Jobs};
+use cloudupload::{
+    journal::Journal,
+    meter::Meter,
+    retry,
+    store::{Jobs, Outbox},
+};
 use fake_endpoint::{Answer, Call, Endpoint, dynamodb, dynamodb::expression, ec2};
 use serde_json::{Value, json};
 
@@ -37,7 +42,11 @@ async fn run(endpoint: &Endpoint, artifacts: Value) -> Result<JobMessage, StepEr
     retry::testing::skip_pauses();
     let config = endpoint.config();
     let environment = Environment {
-        jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
+        jobs: Jobs::new(
+            aws_sdk_dynamodb::Client::new(&config),
+            "jobs".to_owned(),
+            Outbox::new(&config, "outbox".to_owned(), "0a1b".to_owned()),
+        ),
         journal: Journal::new(
             aws_sdk_cloudwatchlogs::Client::new(&config),
             "logs".to_owned(),

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use cloudupload::{aws, journal::Journal, meter::Meter, retry, store::Jobs};
+use cloudupload::{
+    aws,
+    journal::Journal,
+    meter::Meter,
+    retry,
+    store::{Jobs, Outbox},
+};
 use fake_endpoint::{
     Answer, Call, Endpoint,
     dynamodb::{self, expression},
@@ -131,7 +137,11 @@ fn step(endpoint: &Endpoint, connections: &str) -> (Environment, Receive) {
     retry::testing::skip_pauses();
     let config = endpoint.config();
     let environment = Environment {
-        jobs: Jobs::new(aws_sdk_dynamodb::Client::new(&config), "jobs".to_owned()),
+        jobs: Jobs::new(
+            aws_sdk_dynamodb::Client::new(&config),
+            "jobs".to_owned(),
+            Outbox::new(&config, "outbox".to_owned(), "0a1b".to_owned()),
+        ),
         journal: Journal::new(
             aws_sdk_cloudwatchlogs::Client::new(&config),
             "logs".to_owned(),
@@ -227,6 +237,17 @@ fn recorded(endpoint: &Endpoint, name: &str) -> Vec<Value> {
     values.collect()
 }
 
+/// The job's state was changed once, and waits for a slot then.
+#[track_caller]
+fn assert_scheduled(endpoint: &Endpoint) {
+    let transactions = endpoint.calls_of("TransactWriteItems");
+    assert_eq!(transactions.len(), 1);
+    let record = &transactions[0].json()["TransactItems"][0]["Update"];
+    let update = expression(record, "UpdateExpression");
+    let scheduled = r#"SET state = "scheduled", details = "waiting to upload", "#;
+    assert!(update.starts_with(scheduled), "{update}");
+}
+
 fn hash_of(file: &[u8]) -> String {
     hex::encode(Sha256::digest(file))
 }
@@ -257,11 +278,7 @@ async fn a_file_is_staged_as_it_lies_in_obs() {
     );
     let staged = json!({"etag": "\"whole-1\"", "sha256": hash_of(&file)});
     assert_eq!(recorded(&endpoint, "staged"), [staged]);
-    let last = endpoint.calls_of("UpdateItem").pop().unwrap().json();
-    assert_eq!(
-        expression(&last, "UpdateExpression"),
-        r#"SET state = "scheduled", details = "waiting to upload""#
-    );
+    assert_scheduled(&endpoint);
     let path = "/build/Cloud:Images/images/x86_64/leap-ec2/leap-ec2.x86_64-15.6.raw.xz";
     assert_eq!(endpoint.calls_of("OBS")[0].path, path);
 }
@@ -288,8 +305,11 @@ async fn the_record_is_ahead_of_the_bucket() {
             "OBS",        // the checksum
             "ListParts",
             "CompleteMultipartUpload",
-            "UpdateItem", // the staged file
-            "UpdateItem", // the state
+            "UpdateItem",         // the staged file
+            "TransactWriteItems", // the state, and its event
+            "GetItem",
+            "PutEvents",
+            "DeleteItem",
         ]
     );
     let checkpoints = recorded(&endpoint, "received");
@@ -921,11 +941,7 @@ async fn a_disk_is_inspected_before_it_waits_for_a_slot() {
     let obs = disk();
     let endpoint = outside(move |_| whole(&obs));
     assert!(run(&endpoint, job_of(&record_of(4 * MIB))).await.unwrap());
-    let last = endpoint.calls_of("UpdateItem").pop().unwrap().json();
-    assert_eq!(
-        expression(&last, "UpdateExpression"),
-        r#"SET state = "scheduled", details = "waiting to upload""#
-    );
+    assert_scheduled(&endpoint);
     for read in endpoint.calls_of("GetObject") {
         assert_eq!(read.headers["if-match"], "\"whole-1\"");
     }
@@ -942,15 +958,7 @@ async fn what_is_no_disk_fails_before_it_waits_for_a_slot() {
         ),
         other => panic!("{other:?}"),
     }
-    let updates = endpoint.calls_of("UpdateItem");
-    let updates = updates
-        .iter()
-        .map(|call| expression(&call.json(), "UpdateExpression"));
-    assert!(
-        updates
-            .into_iter()
-            .all(|update| !update.contains("scheduled"))
-    );
+    assert!(endpoint.calls_of("TransactWriteItems").is_empty());
     assert_eq!(recorded(&endpoint, "staged").len(), 1);
 }
 
@@ -965,6 +973,5 @@ async fn a_file_that_is_recorded_already_is_only_inspected() {
         name => panic!("{name} is not needed"),
     });
     assert!(run(&endpoint, job_of(&record)).await.unwrap());
-    let last = endpoint.calls_of("UpdateItem").pop().unwrap().json();
-    assert!(expression(&last, "UpdateExpression").starts_with(r#"SET state = "scheduled""#));
+    assert_scheduled(&endpoint);
 }

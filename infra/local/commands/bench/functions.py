@@ -9,7 +9,7 @@ from common.process import output
 RELEASE = TARGET / "release"
 
 PASSED_ON = (
-    *("JOBS_TABLE", "SLOTS_TABLE", "JOB_LOG_GROUP", "STAGING_BUCKET", "SERVICE_ACCOUNT"),
+    *("JOBS_TABLE", "OUTBOX_TABLE", "SLOTS_TABLE", "JOB_LOG_GROUP", "STAGING_BUCKET", "SERVICE_ACCOUNT"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"),
 )
 """Settings of the stack that functions have, too."""
@@ -35,6 +35,7 @@ def start(runtime, memory, env, variables, prefix=()):
         "AWS_LAMBDA_LOG_GROUP_NAME": env["FUNCTION_LOG_GROUP"],
         "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
         "METRICS_NAMESPACE": "bench",
+        "DEPLOYMENT": "bench",
         **{name: env[name] for name in PASSED_ON},
         **variables,
     }

@@ -26,11 +26,12 @@ CALLS = {
     ),
     **dict.fromkeys(("s3:GetObject", "s3:HeadObject", "s3:HeadBucket", "s3:GetLifecycleConfiguration"), S3_READ),
     # A record has less than 4 KiB, for which a read takes one unit, a write four, and a write in a transaction, with
-    # that of a slot beside it, ten (DynamoDB developer guide, "DynamoDB on-demand capacity mode").
+    # those of a slot and an event beside it, twelve (DynamoDB developer guide, "DynamoDB on-demand capacity mode").
     **dict.fromkeys(("dynamodb:GetItem", "dynamodb:Query"), READ_UNIT),
     "dynamodb:BatchGetItem": 100 * READ_UNIT,
     **dict.fromkeys(("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"), 4 * WRITE_UNIT),
-    "dynamodb:TransactWriteItems": 10 * WRITE_UNIT,
+    "dynamodb:TransactWriteItems": 12 * WRITE_UNIT,
+    "events:PutEvents": 1.00 / MILLION,
 }
 """Of one call. Those that are not here cost nothing: all of EC2, STS, Step Functions, CloudWatch Logs; S3's DELETE."""
 

@@ -79,7 +79,6 @@ class Stage:
             "AWS_ENDPOINT_URL_EBS": sink.url,
             "AWS_ENDPOINT_URL_STS": f"http://{self.account.server.address}",
             "AWS_ENDPOINT_URL_EC2": f"http://{self.account.server.address}",
-            "DEPLOYMENT": "bench",
             "WRITERS_TABLE": writers_table(env),
         }
 

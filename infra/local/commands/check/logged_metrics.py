@@ -6,7 +6,8 @@ from check.secrets import events
 from common.failure import Failure
 
 EXPECTED = {
-    *("Jobs", "JobSeconds", "UploadSeconds", "ImageBytes", "JobsWaiting", "JobsUploading"),
+    *("Jobs", "JobSeconds", "StateSeconds", "UploadSeconds", "ImageBytes", "JobsWaiting", "JobsUploading"),
+    "EventsUnsent",
     *("Bytes", "Retries", "StepsRetried", "PutsThrottled"),
 }
 ENDS = {"succeeded", "killed", "refused"}

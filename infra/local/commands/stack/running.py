@@ -116,6 +116,8 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
         "SERVICE_ACCOUNT": service["ServiceAccount"],
         "JOBS_TABLE": service["JobsTable"],
         "SLOTS_TABLE": service["SlotsTable"],
+        # Versions before there were events have none.
+        "OUTBOX_TABLE": service.get("OutboxTable", ""),
         "SWEEP_FUNCTION": service["SweepFunction"],
         "STAGING_BUCKET": service["StagingBucket"],
         "JOB_LOG_GROUP": service["JobLogGroup"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from botocore.exceptions import ClientError
 from harness import emulator, zipped
 from workflows import ACCOUNT, BOOTSTRAP, Function, Notes, WorkflowCase
 
@@ -106,6 +107,56 @@ class Rules(WorkflowCase):
         self.assertEqual((rule["ScheduleExpression"], rule["State"]), ("rate(1 minute)", "ENABLED"))
         (target,) = rules.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         self.assertEqual(target["Arn"], self.outputs["Watch"])
+
+    def put(self, *entries: dict[str, Any]) -> list[dict[str, str]]:
+        put = emulator.client("events", ACCOUNT).put_events(Entries=list(entries))
+        self.assertEqual(put["FailedEntryCount"], sum("ErrorCode" in result for result in put["Entries"]))
+        return put["Entries"]
+
+    def test_entries_that_are_not_taken_keep_back_no_other(self) -> None:
+        entry = {"Source": "obs", "DetailType": "build", "Detail": "{}"}
+        lacking = [{**entry, name: ""} for name in entry]
+        malformed = [{**entry, "Detail": detail} for detail in ("{", "[]")]
+        results = self.put(*lacking, *malformed, {**entry, "Source": "aws.obs"}, entry)
+        self.assertEqual(
+            [result.get("ErrorCode") for result in results],
+            ["InvalidArgument"] * 3 + ["MalformedDetail"] * 2 + ["NotAuthorizedForSourceException", None],
+        )
+        self.assertIn("EventId", results[-1])
+
+    def test_requests_that_are_too_large(self) -> None:
+        entry = {"Source": "obs", "DetailType": "build", "Detail": "{}"}
+        large = {**entry, "Detail": json.dumps({"text": "x" * 130_000})}
+        (taken,) = self.put(large)
+        self.assertIn("EventId", taken)
+        for entries in ([entry] * 11, [large] * 3):
+            with self.assertRaises(ClientError) as refused:
+                self.put(*entries)
+            self.assertEqual(refused.exception.response["Error"]["Code"], "ValidationException")
+
+    def test_a_queue_gets_events_if_its_policy_lets_it(self) -> None:
+        rules, queues = emulator.client("events", ACCOUNT), emulator.client("sqs", ACCOUNT)
+        rule = rules.put_rule(Name="queued", EventPattern=json.dumps({"source": ["obs.queued"]}))["RuleArn"]
+        urls = {}
+        for name, source in (("open", rule), ("other", rule + "-not"), ("closed", None)):
+            urls[name] = queues.create_queue(QueueName=f"events-{name}")["QueueUrl"]
+            arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:events-{name}"
+            if source:
+                statement = {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": arn,
+                    "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+                }
+                policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+                queues.set_queue_attributes(QueueUrl=urls[name], Attributes={"Policy": policy})
+            rules.put_targets(Rule="queued", Targets=[{"Id": name, "Arn": arn}])
+        self.put({"Source": "obs.queued", "DetailType": "build", "Detail": '{"a": 1}', "Time": 1795445844})
+        got = {name: queues.receive_message(QueueUrl=url).get("Messages", []) for name, url in urls.items()}
+        self.assertEqual({name: len(messages) for name, messages in got.items()}, {"open": 1, "other": 0, "closed": 0})
+        event = json.loads(got["open"][0]["Body"])
+        self.assertEqual((event["detail"], event["time"]), ({"a": 1}, "2026-11-23T14:57:24Z"))
 
     def test_a_function_that_fails_is_invoked_again(self) -> None:
         rules, failing = emulator.client("events", ACCOUNT), Function("retried")

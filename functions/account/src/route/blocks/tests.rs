@@ -313,8 +313,7 @@ async fn start(volume_bytes: u64, answer: Value) -> (Endpoint, Result<bool, Bloc
         });
     let job = testing::job();
     let tag = JobTag::new(DEPLOYMENT, job.id);
-    let client = aws_sdk_dynamodb::Client::new(&endpoint.config());
-    let jobs = Jobs::new(client, "jobs".to_owned());
+    let jobs = testing::jobs_at(&endpoint);
     let snapshot = block_snapshot(&endpoint, &job, &tag, &jobs);
     let new = New {
         volume_bytes,

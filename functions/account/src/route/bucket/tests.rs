@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     removal::Outcome,
-    testing::{OTHERS, OURS, session_at},
+    testing::{OTHERS, OURS, jobs_at, session_at},
 };
 
 const TASK: &str = "import-snap-1";
@@ -34,11 +34,6 @@ fn importing_since(seconds: u64) -> Job {
 
 fn account(answer: impl FnMut(&Call) -> Answer + Send + 'static) -> Endpoint {
     Endpoint::with_record(&dynamodb::record(), answer)
-}
-
-fn jobs_at(endpoint: &Endpoint) -> Jobs {
-    let client = aws_sdk_dynamodb::Client::new(&endpoint.config());
-    Jobs::new(client, "jobs".to_owned())
 }
 
 fn log_at(endpoint: &Endpoint, job: &Job) -> JobLog {

@@ -9,7 +9,10 @@ use fake_endpoint::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{removal::Outcome, testing::session_at};
+use crate::{
+    removal::Outcome,
+    testing::{jobs_at, session_at},
+};
 
 const SHARED: &str = "snap-1";
 const COPY: &str = "snap-2";
@@ -66,11 +69,6 @@ fn copied(call: &Call) -> Answer {
 
 fn no_copy(_: &Call) -> Answer {
     panic!("a copy begins")
-}
-
-fn jobs_at(endpoint: &Endpoint) -> Jobs {
-    let client = aws_sdk_dynamodb::Client::new(&endpoint.config());
-    Jobs::new(client, "jobs".to_owned())
 }
 
 fn log_at(endpoint: &Endpoint, job: &Job) -> JobLog {

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 
 use fake_endpoint::{
     Answer, Call, Endpoint,
-    dynamodb::{self, condition_failed, expression, plain_item},
+    dynamodb::{self, cancelled, condition_failed, expression, plain_item},
 };
 use serde_json::{Value, json};
 
-use super::{code_of, id, item, jobs_at, unreadable};
+use super::{event_of, id, item, jobs_at, taken, unreadable};
 use crate::{
     clock::Timestamp,
     job::{
@@ -33,12 +33,28 @@ fn the_update(endpoint: &Endpoint) -> (String, String) {
     )
 }
 
-/// A table whose counter stands at 16, and that answers the write of a new record like that.
+/// A table whose counter stands at 16, and that answers the write of a new record and its event like that.
 fn counting(put: impl Fn(&Call) -> Answer + Send + 'static) -> Endpoint {
     Endpoint::new(move |call| match call.name.as_str() {
         "UpdateItem" => updated(&json!({"taken": {"N": "17"}})),
-        _ => put(call),
+        "TransactWriteItems" => put(call),
+        "PutEvents" => taken(),
+        _ => Answer::json(&json!({})),
     })
+}
+
+const CREATING: [&str; 4] = [
+    "UpdateItem",
+    "TransactWriteItems",
+    "PutEvents",
+    "DeleteItem",
+];
+
+/// The writes of a new record and its event.
+fn the_puts(endpoint: &Endpoint) -> [Value; 2] {
+    assert_eq!(endpoint.names(), CREATING);
+    let transaction = endpoint.calls()[1].json();
+    [0, 1].map(|part| transaction["TransactItems"][part]["Put"].clone())
 }
 
 #[tokio::test]
@@ -51,15 +67,17 @@ async fn a_job_is_created_under_the_next_number() {
         .unwrap();
     assert_eq!((job.id, job.state), (id(17), State::Created));
 
-    assert_eq!(endpoint.names(), ["UpdateItem", "PutItem"]);
-    let [count, put] = [0, 1].map(|call| endpoint.calls()[call].json());
-    let counted = expression(&count, "UpdateExpression");
+    let [put, event] = the_puts(&endpoint);
+    let counted = expression(&endpoint.calls()[0].json(), "UpdateExpression");
     assert_eq!(counted, r#"SET taken = if_not_exists(taken, 4) + 1"#);
     assert_eq!(put["ConditionExpression"], "attribute_not_exists(id)");
     let mut record = plain_item(&put["Item"]);
     assert_eq!(record["unfinished"], "yes");
     record.as_object_mut().unwrap().remove("unfinished");
     assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
+    let event = plain_item(&event["Item"]);
+    assert_eq!((&event["job"], &event["sequence"]), (&json!(17), &json!(1)));
+    assert_eq!(event_of(&endpoint)["state"], "created");
 }
 
 #[tokio::test]
@@ -74,31 +92,34 @@ async fn a_refused_job_is_created_with_nothing_left_to_do() {
         .await
         .unwrap();
     assert_eq!((refused.id, refused.state), (id(17), State::Failed));
-    let put = endpoint.calls()[1].json();
+    let [put, event] = the_puts(&endpoint);
     assert_eq!(put["ConditionExpression"], "attribute_not_exists(id)");
     let record = plain_item(&put["Item"]);
     assert_eq!(record.get("unfinished"), None);
+    assert_eq!(plain_item(&event["Item"])["sequence"], 5);
+    let event = event_of(&endpoint);
+    assert_eq!(
+        (&event["state"], &event["reason"]),
+        (&json!("failed"), &json!("no"))
+    );
     assert_eq!(
         serde_json::from_value::<JobSummary>(record).unwrap(),
         refused
     );
 }
 
-/// The SDK sends a write again whose answer was lost, and the condition refuses it then.
+/// The records were restored, and the counter was not.
 #[tokio::test]
-async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
-    let endpoint = counting(|call| condition_failed(call, Some(&call.json()["Item"])));
+async fn a_number_that_a_job_has_is_not_given_again() {
+    let endpoint = counting(|_| cancelled(&[("ConditionalCheckFailed", None), ("None", None)]));
     let created = jobs_at(&endpoint)
         .create(example().request, None, id(1))
         .await;
-    assert_eq!(created.unwrap().id, id(17));
-
-    let endpoint = counting(|call| condition_failed(call, Some(&item(17, State::Receiving))));
-    let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
-        .await;
-    let code = created.as_ref().map_err(code_of).unwrap_err();
-    assert_eq!(code, Some("ConditionalCheckFailedException"));
+    assert!(
+        matches!(created, Err(StoreError::Exists(job)) if job == id(17)),
+        "{created:?}"
+    );
+    assert_eq!(endpoint.names(), CREATING[..2]);
 }
 
 #[tokio::test]
@@ -113,10 +134,14 @@ async fn the_last_number_is_that_which_obs_can_keep() {
 
 #[tokio::test]
 async fn a_final_job_refuses_an_update_and_is_told() {
-    let endpoint = Endpoint::new(|call| match call.json()["Key"]["id"]["S"].as_str() {
-        Some("1") => condition_failed(call, Some(&item(1, State::Failed))),
-        Some("2") => condition_failed(call, Some(&unreadable(2))),
-        _ => condition_failed(call, None),
+    let endpoint = Endpoint::new(|call| {
+        let record = &call.json()["TransactItems"][0]["Update"];
+        let item = match record["Key"]["id"]["S"].as_str() {
+            Some("1") => Some(item(1, State::Failed)),
+            Some("2") => Some(unreadable(2)),
+            _ => None,
+        };
+        cancelled(&[("ConditionalCheckFailed", item.as_ref()), ("None", None)])
     });
     let jobs = jobs_at(&endpoint);
     let advance = async |number| jobs.advance(id(number), State::Scheduled, "x").await;
@@ -134,14 +159,14 @@ async fn a_final_job_refuses_an_update_and_is_told() {
 #[tokio::test]
 async fn a_state_follows_those_before_it_only() {
     for (to, from) in [
-        (State::Receiving, r#"("created", "receiving")"#),
+        (State::Receiving, r#"("created")"#),
         (State::Succeeded, r#"("uploading")"#),
         (
             State::Failed,
             r#"("created", "receiving", "scheduled", "uploading")"#,
         ),
     ] {
-        let endpoint = Endpoint::new(move |_| updated(&item(1, to)));
+        let endpoint = changing(to);
         let jobs = jobs_at(&endpoint);
         match to {
             State::Succeeded => jobs.succeed(id(1), "ami-1").await,
@@ -149,12 +174,45 @@ async fn a_state_follows_those_before_it_only() {
             to => jobs.advance(id(1), to, "receiving image").await,
         }
         .unwrap();
-        let (update, condition) = the_update(&endpoint);
+        let transaction = endpoint.calls_of("TransactWriteItems")[0].json();
+        let record = &transaction["TransactItems"][0]["Update"];
+        let update = expression(record, "UpdateExpression");
         assert!(update.contains(&format!("state = \"{to}\"")), "{update}");
+        let condition = expression(record, "ConditionExpression");
         assert_eq!(condition, format!("state IN {from}"));
         assert_eq!(update.contains("ended = "), to.is_final());
+        assert_eq!(update.contains("work.receiving_began = "), !to.is_final());
         assert_eq!(update.contains("REMOVE token"), to == State::Succeeded);
     }
+}
+
+/// A step may run twice: it finds the job where it left it, and tells nobody of that.
+#[tokio::test]
+async fn an_open_state_that_the_job_has_already_is_left_as_it_is() {
+    for (before, is_left) in [(State::Receiving, true), (State::Scheduled, false)] {
+        let item = item(1, before);
+        let endpoint = Endpoint::new(move |_| {
+            cancelled(&[("ConditionalCheckFailed", Some(&item)), ("None", None)])
+        });
+        let advanced = jobs_at(&endpoint)
+            .advance(id(1), State::Receiving, "x")
+            .await;
+        match advanced {
+            Ok(job) => assert!(is_left && job.state == before),
+            Err(StoreError::Superseded(job)) => assert!(!is_left && job.state == before),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(endpoint.names(), ["TransactWriteItems"]);
+    }
+}
+
+/// Tables that take every change, with job 1 in that state.
+fn changing(state: State) -> Endpoint {
+    Endpoint::new(move |call| match call.name.as_str() {
+        "GetItem" => Answer::json(&json!({"Item": item(1, state)})),
+        "PutEvents" => taken(),
+        _ => Answer::json(&json!({})),
+    })
 }
 
 /// A table that refuses the first `conflicts` updates because a transaction is at the item.
@@ -176,11 +234,10 @@ fn conflicting(mut conflicts: u32) -> Endpoint {
 async fn a_write_that_conflicts_with_a_transaction_is_tried_again_and_then_given_up() {
     for (conflicts, calls, succeeds) in [(2, 3, true), (10, 11, true), (11, 11, false)] {
         let endpoint = conflicting(conflicts);
-        let advanced = jobs_at(&endpoint)
-            .advance(id(1), State::Receiving, "x")
-            .await;
+        let half = Progress::Receiving { bytes: 50, of: 100 };
+        let written = jobs_at(&endpoint).set_progress(id(1), half).await;
         assert_eq!(endpoint.names().len(), calls);
-        match advanced {
+        match written {
             Ok(_) => assert!(succeeds),
             Err(StoreError::Aws(failure)) => assert!(!succeeds && failure.transient),
             Err(error) => panic!("{error}"),
