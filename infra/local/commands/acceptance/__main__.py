@@ -35,7 +35,7 @@ def arguments():
     parser.add_argument("--port", type=int, default=5266, help="with --local, the AWS endpoint (5266)")
     parser.add_argument("--api-port", type=int, default=5280, help="with --local, the cloud uploader (5280)")
     parser.add_argument(
-        "--import-seconds", type=float, default=12, help="with --local, how long an import task takes (12)"
+        "--import-seconds", type=float, default=40, help="with --local, how long an import task takes (40)"
     )
     options = parser.parse_args()
     if not options.local and not (options.service_profile and options.user_profile and options.region):
@@ -100,6 +100,7 @@ def run(options):
             file = folder / "report.md"
             file.write_text(page(report, facts, guard.bill()))
             print(f"{report.summary()}; the report is {shown(file)}", flush=True)
+            print(f"If its last line says that something is left: --remove-only {name}", flush=True)
     return 1 if report.count(Outcome.FAILED) else 0
 
 

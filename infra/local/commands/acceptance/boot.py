@@ -19,9 +19,10 @@ def boot(target, ami, guard):
     """A finding: whether the disk's own program has written to the console."""
     if not target.boots:
         raise NotTried("emulator: it boots no instances")
-    stack = Stack(target.user, target.names.network)
-    subnet = stack.create({}, body=(TOP / "infra" / "acceptance" / "network.yaml").read_text(), run=target.names.run)
     ec2 = target.user.client("ec2")
+    template = (TOP / "infra" / "acceptance" / "network.yaml").read_text()
+    stack = Stack(target.user, target.names.network)
+    subnet = stack.create({"Zone": zone_with_type(ec2)}, body=template, run=target.names.run)
     began = time.monotonic()
     instance = start(ec2, ami, subnet["Subnet"], target.names.run)
     try:
@@ -30,6 +31,16 @@ def boot(target, ami, guard):
         end(ec2, instance)
         guard.spend("hours of a t3.nano", (time.monotonic() - began) / 3600)
     return Finding(LINE in console, f"{instance}: {last_of(console)}")
+
+
+def zone_with_type(ec2):
+    """Not every availability zone has every type."""
+    filters = [{"Name": "instance-type", "Values": [TYPE]}]
+    found = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=filters)
+    zones = [offering["Location"] for offering in found["InstanceTypeOfferings"]]
+    if not zones:
+        raise NotTried(f"the region has no {TYPE}")
+    return min(zones)
 
 
 def start(ec2, ami, subnet, run):

@@ -30,6 +30,8 @@ class BootTest(unittest.TestCase):
 
     def instance(self, console):
         ec2 = self.account.stub("ec2")
+        zones = [{"InstanceType": "t3.nano", "Location": f"eu-central-1{letter}"} for letter in "cb"]
+        ec2.add_response("describe_instance_type_offerings", {"InstanceTypeOfferings": zones})
         ec2.add_response("run_instances", {"Instances": [{"InstanceId": "i-1"}]})
         ec2.add_response("describe_instances", state("running"), {"InstanceIds": ["i-1"]})
         asked = {"InstanceId": "i-1", "Latest": True}
