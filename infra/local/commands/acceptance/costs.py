@@ -1,7 +1,7 @@
 """What a run costs: planned before it begins, and counted while it runs.
 
-Prices are list prices of us-east-1, those of bench.prices and these: EBS user guide, "Pricing for EBS direct APIs"
-(reading), Amazon EC2 on-demand pricing (t3.nano), CloudWatch pricing (metrics, dashboard), EC2 pricing, "Data transfer".
+Prices are list prices of us-east-1: those of bench.prices, those of reading from the EBS user guide, "Pricing for EBS
+direct APIs", and those of a t3.nano, metrics, dashboards and data transfer, which were not looked up.
 """
 
 import threading

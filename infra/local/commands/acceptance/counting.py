@@ -42,7 +42,7 @@ def transitions(target, deployed):
 
 
 def reports_of(target, deployed):
-    """What Lambda says of each invocation (Lambda developer guide, "Working with Lambda function logs", JSON format)."""
+    """What Lambda says of each invocation (Lambda developer guide, "Configuring JSON and plain text log formats")."""
     pages = target.service.client("logs").get_paginator("filter_log_events").paginate(
         logGroupName=deployed.resources["FunctionLogs"], filterPattern='"platform.report"'
     )

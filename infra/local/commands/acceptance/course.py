@@ -4,7 +4,7 @@ import concurrent.futures
 import threading
 import time
 
-from acceptance import boot, counting, deployment, disk, jobs, questions, released, snapshots
+from acceptance import boot, counting, deployment, disk, jobs, questions, released, roles, snapshots
 from acceptance.accounts import require_no_role, require_two
 from acceptance.leftovers import Leftovers, words
 from acceptance.removal import Removal
@@ -33,7 +33,7 @@ class Course:
             self.compare()
             self.report.check("Boot", "boot the AMI of direct, and read its console", disk.LINE, self.boot)
             self.report.check("Questions", "what the probes need", "sessions of the roles", self.ask)
-            self.report.check("Left behind", "with all jobs ended", "the AMIs and their snapshots", self.count_leftovers)
+            self.report.check("Left behind", "with all jobs ended", "the AMIs, their snapshots", self.count_leftovers)
             self.report.check("Cost", "count what was used", "numbers", self.count_cost)
         finally:
             self.stop.set()
@@ -54,7 +54,7 @@ class Course:
         return found
 
     def deploy_user(self):
-        return self.step("the roles of the user", lambda: deployment.deploy_user(self.target))
+        return self.step("the roles of the user", lambda: roles.deploy(self.target))
 
     def step(self, what, do):
         """A check without which nothing goes on. Returns what it gives."""
@@ -73,7 +73,7 @@ class Course:
         self.uploads = jobs.Uploads(self.target, self.deployed.uploader)
         self.planned = jobs.planned(self.target, self.roles)
         checks = [
-            ("Uploads", upload.title(), f"an AMI by {upload.route}", lambda upload=upload: self.uploads.succeed(upload))
+            ("Uploads", upload.title(), f"an AMI by {upload.route}", lambda one=upload: self.uploads.succeed(one))
             for upload in self.planned
         ]
         checks += [

@@ -5,7 +5,7 @@ import time
 import urllib.parse
 from dataclasses import dataclass
 
-from acceptance import disk, released, roles
+from acceptance import disk, released
 from acceptance.leftovers import unique_id
 from acceptance.stacks import Stack
 from acceptance.uploader import Answer, Uploader, request
@@ -70,10 +70,6 @@ def deploy_service(target, release, obs):
     Stack(target.service, target.names.service).create(parameters, url=url, run=target.names.run)
 
 
-def deploy_user(target):
-    return roles.deploy(target)
-
-
 def find(target, guard, stop=None):
     """The uploader of a run, if its stack is there. `stop` ends whoever waits for a job."""
     stack = Stack(target.service, target.names.service)
@@ -85,7 +81,8 @@ def find(target, guard, stop=None):
     parts = urllib.parse.urlsplit(target.api_url(outputs, resources["HttpApi"]))
     credentials = f"obs:{urllib.parse.quote(secret['SecretString'], safe='')}"
     url = urllib.parse.urlunsplit(parts._replace(netloc=f"{credentials}@{parts.netloc}"))
-    return Deployed(Uploader(url, guard, target, stop or threading.Event()), outputs, resources, unique_id(found["StackId"]))
+    uploader = Uploader(url, guard, target, stop or threading.Event())
+    return Deployed(uploader, outputs, resources, unique_id(found["StackId"]))
 
 
 def require_uploader(deployed):

@@ -93,7 +93,8 @@ class Uploads:
         upload.seconds = seconds_in(log)
         route = re.search(r"^Route (\w+)", log, re.MULTILINE)
         taken = route[1] if route else "no route in the log"
-        return Finding(taken == upload.route, f"job {upload.job.number}, {taken}: {upload.ami} in {upload.seconds:.0f} s")
+        found = f"job {upload.job.number}, {taken}: {upload.ami} in {upload.seconds:.0f} s"
+        return Finding(taken == upload.route, found)
 
     def refused(self, refusal):
         """A finding: whether the upload fails for its reason, before anything is received."""

@@ -114,7 +114,7 @@ def register_image(witness):
 
 
 def missing_bucket(witness):
-    """The role's permission has the condition aws:ResourceAccount, which nobody meets for a bucket that is not there."""
+    """The role's permission has the condition aws:ResourceAccount, which a missing bucket does not meet."""
     bucket = f"obs-cloudupload-{witness.target.user.id}-{secrets.token_hex(8)}"
     code = code_of(lambda: witness.whole.client("s3", witness.target.user.region).head_bucket(Bucket=bucket))
     return Finding(code == "403", f"HeadBucket answers {code}")
@@ -212,7 +212,8 @@ def user_template(witness):
     url = witness.target.object_url(urllib.parse.parse_qs(query)["templateURL"][0])
     same = request(url) == (TOP / "infra" / "user-account.yaml").read_text()
     other = status_of(url.removesuffix("user-account.yaml") + "other")
-    return Finding(same and other == 403, f"the template is {'the same' if same else 'another'}, other objects: {other}")
+    found = f"the template is {'the same' if same else 'another'}, other objects: {other}"
+    return Finding(same and other == 403, found)
 
 
 QUESTIONS = (
@@ -247,7 +248,7 @@ QUESTIONS = (
     Question(
         "missing-bucket",
         "docs/architecture.md",
-        "What does HeadBucket answer for a bucket that is not there, to a role with a condition on aws:ResourceAccount?",
+        "What does HeadBucket answer for a missing bucket, to a role with a condition on aws:ResourceAccount?",
         "403",
         missing_bucket,
     ),

@@ -23,4 +23,4 @@ def put(s3, bucket, folder):
     for file in sorted((folder / "code").iterdir()):
         s3.upload_file(str(file), bucket, f"code/{file.name}")
     s3.upload_file(str(folder / TEMPLATE), bucket, TEMPLATE)
-    return f"https://{bucket}.s3.{s3.meta.region_name}.amazonaws.com/{TEMPLATE}"
+    return f"https://s3.{s3.meta.region_name}.amazonaws.com/{bucket}/{TEMPLATE}"

@@ -65,18 +65,17 @@ class Stack:
         )
 
     def resources(self):
-        """The physical ids by logical ids."""
-        pages = self.client.get_paginator("list_stack_resources").paginate(StackName=self.name)
-        return {
-            found["LogicalResourceId"]: found.get("PhysicalResourceId", "")
-            for page in pages
-            for found in page["StackResourceSummaries"]
-        }
+        """The physical ids by logical ids. A resource that was not made has none."""
+        return {found["LogicalResourceId"]: found["PhysicalResourceId"] for found in self.made()}
 
     def resources_of(self, kind):
+        """The physical ids of the resources of a type."""
+        return [found["PhysicalResourceId"] for found in self.made() if found["ResourceType"] == kind]
+
+    def made(self):
         pages = self.client.get_paginator("list_stack_resources").paginate(StackName=self.name)
         found = [found for page in pages for found in page["StackResourceSummaries"]]
-        return [one["PhysicalResourceId"] for one in found if one["ResourceType"] == kind and "PhysicalResourceId" in one]
+        return [one for one in found if one.get("PhysicalResourceId")]
 
     def delete(self):
         if self.describe() is None:

@@ -37,7 +37,7 @@ def request(url, data=None, method=None):
 
 
 class Uploader:
-    """`url` has name and secret of the caller. `guard` counts what the requests cost. `stop` ends every wait for a job."""
+    """`url` has name and secret of the caller. `guard` counts the requests. `stop` ends every wait for a job."""
 
     def __init__(self, url, guard, target, stop):
         self.url, self.guard, self.stop = url.rstrip("/"), guard, stop

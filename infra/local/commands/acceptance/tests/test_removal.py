@@ -38,7 +38,8 @@ class RemovalTest(unittest.TestCase):
 
     def test_tables_of_this_run_are_deleted_although_they_are_protected(self):
         dynamodb = self.service.stub("dynamodb")
-        dynamodb.add_response("list_tables", {"TableNames": [f"{RUN}-Jobs-1", "cloudupload-Jobs-2", f"{RUN}0-Jobs-3"]}, {})
+        tables = [f"{RUN}-Jobs-1", "cloudupload-Jobs-2", f"{RUN}0-Jobs-3"]
+        dynamodb.add_response("list_tables", {"TableNames": tables}, {})
         table = {"TableName": f"{RUN}-Jobs-1"}
         dynamodb.add_response("update_table", {}, {**table, "DeletionProtectionEnabled": False})
         dynamodb.add_response("describe_table", {"Table": {"TableStatus": "ACTIVE"}}, table)
@@ -49,11 +50,13 @@ class RemovalTest(unittest.TestCase):
 
     def test_a_bucket_that_was_there_before_the_run_stays(self):
         began = datetime.datetime(2026, 11, 27, tzinfo=datetime.UTC)
-        for made, deleted in ((began + datetime.timedelta(minutes=5), True), (began - datetime.timedelta(days=1), False)):
+        for minutes, deleted in ((5, True), (-5, False)):
+            made = began + datetime.timedelta(minutes=minutes)
             with self.subTest(deleted=deleted):
                 self.setUp()
                 s3 = self.user.stub("s3")
-                s3.add_response("list_buckets", {"Buckets": [{"Name": "bucket-eu-central-1", "CreationDate": made}]}, {})
+                buckets = [{"Name": "bucket-eu-central-1", "CreationDate": made}]
+                s3.add_response("list_buckets", {"Buckets": buckets}, {})
                 if deleted:
                     s3.add_response("list_objects_v2", {}, {"Bucket": "bucket-eu-central-1"})
                     s3.add_response("delete_bucket", {}, {"Bucket": "bucket-eu-central-1"})
@@ -78,7 +81,7 @@ class RemovalTest(unittest.TestCase):
         self.removal.end_jobs = mock.Mock(side_effect=OSError("no answer"))
         for step in ("remove_probes", "empty_buckets", "remove_tables", "remove_logs"):
             setattr(self.removal, step, lambda step=step: done.append(step))
-        with mock.patch.object(removal, "boot"), mock.patch.object(removal, "roles"), mock.patch.object(removal, "Stack"):
+        with mock.patch.multiple(removal, boot=mock.DEFAULT, roles=mock.DEFAULT, Stack=mock.DEFAULT):
             self.removal.all()
         self.assertEqual(done, ["remove_probes", "empty_buckets", "remove_tables", "remove_logs"])
         self.assertEqual(self.removal.problems, ["running jobs: no answer"])

@@ -7,7 +7,8 @@ from common.failure import Failure
 
 
 def policy(*statements):
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": one, "Resource": "*"} for one in statements]}
+    allowed = [{"Effect": "Allow", "Action": actions, "Resource": "*"} for actions in statements]
+    return {"Version": "2012-10-17", "Statement": allowed}
 
 
 class RolesTest(unittest.TestCase):

@@ -26,7 +26,8 @@ class TargetTest(unittest.TestCase):
         self.assertEqual(self.target.regions(), [self.user.region])
 
     def test_public_buckets_are_refused_where_the_account_blocks_them(self):
-        for settings, blocked in (({"BlockPublicPolicy": True}, True), ({"BlockPublicAcls": True}, False), (None, False)):
+        cases = ({"BlockPublicPolicy": True}, True), ({"BlockPublicAcls": True}, False), (None, False)
+        for settings, blocked in cases:
             with self.subTest(settings=settings):
                 self.service.stubs.clear()
                 control = self.service.stub("s3control")
