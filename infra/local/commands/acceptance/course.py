@@ -8,7 +8,7 @@ from acceptance import boot, counting, deployment, disk, jobs, questions, releas
 from acceptance.accounts import require_no_role, require_two
 from acceptance.leftovers import Leftovers, words
 from acceptance.removal import Removal
-from acceptance.report import Finding
+from acceptance.report import Finding, NotTried
 from common.failure import Failure
 
 KILLED = "failed, with the details killed, and no further"
@@ -32,9 +32,10 @@ class Course:
             self.upload()
             self.compare()
             self.report.check("Boot", "boot the AMI of direct, and read its console", disk.LINE, self.boot)
-            self.report.check("Questions", "what the probes need", "sessions of the roles", self.ask)
+            self.report.check("Questions", "ask them under the user's roles", "sessions of the roles", self.ask)
             self.report.check("Left behind", "with all jobs ended", "the AMIs, their snapshots", self.count_leftovers)
-            self.report.check("Cost", "count what was used", "numbers", self.count_cost)
+            self.report.check("Counted", "calls, blocks and times", "numbers of all", self.count_cost)
+            self.report.check("Counted", "what Lambda reports of its calls", "reports", self.count_functions)
         finally:
             self.stop.set()
             self.remove()
@@ -132,7 +133,13 @@ class Course:
 
     def count_cost(self):
         counting.count(self.guard, self.target, self.deployed, self.uploads, self.hours())
-        return Finding(True, f"{self.guard.dollars():.4f} dollars")
+        return Finding(True, f"{self.guard.dollars():.4f} dollars without functions")
+
+    def count_functions(self):
+        reports = counting.count_functions(self.guard, self.target, self.deployed)
+        if not reports and self.target.emulated:
+            raise NotTried("emulator: its Lambda writes no reports")
+        return Finding(reports > 0, f"{reports} reports; {self.guard.dollars():.4f} dollars in all")
 
     def hours(self):
         return (time.monotonic() - self.began) / 3600

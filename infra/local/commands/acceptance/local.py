@@ -17,7 +17,7 @@ ENCRYPTED_REGION = "eu-west-1"
 
 class Emulator(Target):
     where = "emulator"
-    boots = False
+    emulated = True
     end_seconds = 180
     clean_up_seconds = 120
     pause_seconds = 1

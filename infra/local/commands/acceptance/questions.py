@@ -134,7 +134,7 @@ def packed_policy(witness):
     """STS tells how much of its limit a session policy takes; the functions' log has it."""
     logs = witness.target.service.client("logs")
     pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=witness.deployed.resources["FunctionLogs"], filterPattern="packed_policy_percent"
+        logGroupName=witness.deployed.resources["FunctionLogs"], filterPattern='"packed_policy_percent"'
     )
     found = [
         int(match[1])

@@ -11,6 +11,7 @@ from acceptance.stacks import Stack
 from common import uploads
 from common.failure import Failure
 
+TABLE_WAIT = {"Delay": 2, "MaxAttempts": 150}
 DEREGISTER_SECONDS = 120
 """For which EC2 may say that an AMI still uses the snapshot behind it."""
 
@@ -119,10 +120,11 @@ class Removal:
     def remove_tables(self):
         dynamodb = self.target.service.client("dynamodb")
         for table in self.kept_tables():
-            dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-            dynamodb.get_waiter("table_exists").wait(TableName=table)
+            if dynamodb.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
+                dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+                dynamodb.get_waiter("table_exists").wait(TableName=table, WaiterConfig=TABLE_WAIT)
             dynamodb.delete_table(TableName=table)
-            dynamodb.get_waiter("table_not_exists").wait(TableName=table, WaiterConfig={"Delay": 2})
+            dynamodb.get_waiter("table_not_exists").wait(TableName=table, WaiterConfig=TABLE_WAIT)
 
     def kept_tables(self):
         pages = self.target.service.client("dynamodb").get_paginator("list_tables").paginate()

@@ -55,8 +55,8 @@ class Target:
     secrets: dict = field(default_factory=lambda: {"external_id": secrets.token_hex(24), "obs": secrets.token_hex(24)})
 
     where = "AWS"
-    boots = True
-    """Whether instances boot."""
+    emulated = False
+    """Whether there are neither instances that boot, nor reports of Lambda."""
 
     end_seconds = 3600
     """How long a job may take. Users report 5 to 20 minutes for an import, and more."""

@@ -128,8 +128,12 @@ def acceptance_tests(shell):
 
 
 def acceptance(shell):
-    (tar,) = (FOLDER / "release").glob("*.tar")
-    shell(LOCAL / "acceptance", "--local", "--release", tar.with_suffix(""), "--dir", FOLDER / "acceptance")
+    (written,) = (FOLDER / "release").glob("*/template.yaml")
+    folder = FOLDER / "acceptance"
+    shell(LOCAL / "acceptance", "--local", "--release", written.parent, "--dir", folder)
+    places = {"ACCEPTANCE_RELEASE": str(written.parent), "ACCEPTANCE_DIR": str(folder), "PYTHONPATH": str(COMMANDS)}
+    command = [TOOLS / "acceptance" / "bin" / "python", "-B", "-m", "unittest", "acceptance.tests.on_emulator"]
+    shell(*command, env={**shell.env, **places})
 
 
 def release(shell):

@@ -47,4 +47,4 @@ class Free:
 
 
 def target(**fields):
-    return SimpleNamespace(names=Names("acceptance-261127-120000-abcd"), boots=True, **fields)
+    return SimpleNamespace(names=Names("acceptance-261127-120000-abcd"), emulated=False, **fields)

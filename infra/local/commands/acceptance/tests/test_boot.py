@@ -64,7 +64,7 @@ class BootTest(unittest.TestCase):
         self.assertIn("failed to load Boot0001", finding.found)
 
     def test_an_emulator_boots_nothing_and_says_so(self):
-        self.target.boots = False
+        self.target.emulated = True
         with self.assertRaisesRegex(NotTried, "emulator"):
             boot.boot(self.target, "ami-1", Free())
 

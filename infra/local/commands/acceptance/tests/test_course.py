@@ -9,7 +9,7 @@ from acceptance.report import Finding, Report
 from acceptance.tests.stubs import Free, StubbedAccount, target
 from common.failure import Failure
 
-STEPS = ("deploy", "upload", "compare", "boot", "ask", "count_leftovers", "count_cost")
+STEPS = ("deploy", "upload", "compare", "boot", "ask", "count_leftovers", "count_cost", "count_functions")
 
 
 class CourseTest(unittest.TestCase):

@@ -41,6 +41,8 @@ class RemovalTest(unittest.TestCase):
         tables = [f"{RUN}-Jobs-1", "cloudupload-Jobs-2", f"{RUN}0-Jobs-3"]
         dynamodb.add_response("list_tables", {"TableNames": tables}, {})
         table = {"TableName": f"{RUN}-Jobs-1"}
+        protected = {"TableStatus": "ACTIVE", "DeletionProtectionEnabled": True}
+        dynamodb.add_response("describe_table", {"Table": protected}, table)
         dynamodb.add_response("update_table", {}, {**table, "DeletionProtectionEnabled": False})
         dynamodb.add_response("describe_table", {"Table": {"TableStatus": "ACTIVE"}}, table)
         dynamodb.add_response("delete_table", {}, table)
