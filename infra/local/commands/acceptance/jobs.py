@@ -161,11 +161,10 @@ def seconds_in(log):
 
 
 def refusals(target, outputs):
+    """The uploads that are to be refused. `outputs` are those of the user's stacks."""
     wrong_id = {"external_id": f"not-{target.secrets['external_id']}"}
     return [
-        Refusal(
-            "upload with a wrong external ID", "cannot be assumed", "wrong-id", outputs["RoleArn"], wrong_id
-        ),
+        Refusal("upload with a wrong external ID", "cannot be assumed", "wrong-id", outputs["RoleArn"], wrong_id),
         Refusal(
             f"upload with a role that lacks {roles.TAKEN}",
             f"add {roles.TAKEN} to the role",

@@ -36,8 +36,9 @@ class Leftovers:
         return {kind: things for kind, things in found.items() if things}
 
     def images(self, ec2):
+        # Disabled ones too: a run may die while it tries that.
         pages = ec2.get_paginator("describe_images").paginate(
-            Owners=["self"], Filters=[{"Name": "tag-key", "Values": ["obs:job"]}]
+            Owners=["self"], Filters=[{"Name": "tag-key", "Values": ["obs:job"]}], IncludeDisabled=True
         )
         return [found["ImageId"] for page in pages for found in page["Images"] if self.is_ours(found)]
 

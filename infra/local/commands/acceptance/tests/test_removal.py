@@ -72,6 +72,14 @@ class RemovalTest(unittest.TestCase):
         self.assertFalse(ours.is_ours({"Tags": [{"Key": "Name", "Value": "11-22/job-3"}]}))
         self.assertFalse(ours.is_ours({}))
 
+    def test_an_ami_that_is_disabled_is_found_too(self):
+        ec2 = self.user.stub("ec2")
+        asked = {"Owners": ["self"], "IncludeDisabled": True, "Filters": [{"Name": "tag-key", "Values": ["obs:job"]}]}
+        image = {"ImageId": "ami-1", "State": "disabled", "Tags": [{"Key": "obs:job", "Value": "11-22/job-3"}]}
+        ec2.add_response("describe_images", {"Images": [image]}, asked)
+        with self.user.stubbed():
+            self.assertEqual(leftovers.Leftovers(self.target, "11-22").images(ec2.client), ["ami-1"])
+
     def test_what_is_beyond_the_expected_is_left(self):
         found = {"AMIs": ["ami-1", "ami-2"], "snapshots": ["snap-1"]}
         self.assertEqual(leftovers.without(found, {"ami-1", "snap-1"}), {"AMIs": ["ami-2"]})
