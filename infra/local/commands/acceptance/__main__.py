@@ -124,9 +124,11 @@ def main():
         os.execv(home / "python", [str(home / "python"), str(COMMANDS), "acceptance", *sys.argv[1:]])
     # So that everything is removed whoever ends us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         code = run(options)
-    except Failure as failure:
+    except (Failure, BotoCoreError, ClientError) as failure:
         sys.exit(f"acceptance: {failure}")
     except KeyboardInterrupt:
         sys.exit(130)
