@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # Where an HTTP proxy is set: this machine is asked without it.
 export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
 export no_proxy := $(NO_PROXY)
-# For up, demo, bench, faults, test-obs and upgrade, as in: make up OPTIONS='--port 4600'
+# For up, demo, bench, faults, test-obs, upgrade and acceptance, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
@@ -16,7 +16,7 @@ SECONDS := 60
 TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test test-obs lint build package release try-release bench faults fuzz upgrade clean
+.PHONY: help needs demo up down test test-obs lint build package release try-release bench faults fuzz upgrade acceptance clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -78,6 +78,9 @@ fuzz: needs ## give invented input to every parser, a minute each: SECONDS=60 TA
 upgrade: build ## deploy this version over running jobs of another: FROM=<git revision>
 	@infra/local/upgrade --from $(FROM) $(OPTIONS)
 
+acceptance: needs ## try a release on AWS, in two accounts: OPTIONS='--service-profile P --user-profile Q --region R'
+	@infra/local/acceptance $(OPTIONS)
+
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test test/try-release test-obs try-release faults bench upgrade; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test test/try-release test/acceptance test-obs try-release faults bench upgrade acceptance; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

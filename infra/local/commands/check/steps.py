@@ -48,6 +48,11 @@ def template(name):
     return lambda shell: validate(shell, TOP / "infra" / name)
 
 
+def acceptance_templates(shell):
+    for file in sorted((TOP / "infra" / "acceptance").glob("*.yaml")):
+        validate(shell, file)
+
+
 def validate(shell, file):
     shell(STACK, "tools", "sam")
     command = [TOOLS / "sam" / "bin" / "sam", "validate", "--lint", "--template", file]
@@ -65,6 +70,7 @@ def insecure_settings(shell):
     shell(STACK, "tools", "checkov")
     checkov = TOOLS / "checkov" / "bin" / "checkov"
     files = [TOP / "infra" / name for name in ("template.yaml", "user-account.yaml")]
+    files += sorted((TOP / "infra" / "acceptance").glob("*.yaml"))
     shell(checkov, "--framework", "cloudformation", "--compact", "--quiet", "--skip-download", "--file", *files)
 
 
@@ -115,6 +121,21 @@ def end_to_end(shell):
     shell("cargo", "test", *WORKSPACE, "--no-fail-fast", "--test", "*", env=env)
 
 
+def acceptance_tests(shell):
+    shell(STACK, "tools", "acceptance")
+    command = [TOOLS / "acceptance" / "bin" / "python", "-B", "-m", "unittest", "discover"]
+    shell(*command, "-s", COMMANDS / "acceptance" / "tests", "-t", COMMANDS)
+
+
+def acceptance(shell):
+    (written,) = (FOLDER / "release").glob("*/template.yaml")
+    folder = FOLDER / "acceptance"
+    shell(LOCAL / "acceptance", "--local", "--release", written.parent, "--dir", folder)
+    places = {"ACCEPTANCE_RELEASE": str(written.parent), "ACCEPTANCE_DIR": str(folder), "PYTHONPATH": str(COMMANDS)}
+    command = [TOOLS / "acceptance" / "bin" / "python", "-B", "-m", "unittest", "acceptance.tests.on_emulator"]
+    shell(*command, env={**shell.env, **places})
+
+
 def release(shell):
     """The files of a release, with the functions of the tests instead of optimized ones."""
     shutil.rmtree(FOLDER / "release", ignore_errors=True)  # it may be of another version
@@ -153,6 +174,7 @@ LINT = (
         Step("workflow", workflow),
         Step("template of the service", template("template.yaml")),
         Step("template of a user", template("user-account.yaml")),
+        Step("templates of the acceptance", acceptance_templates),
         Step("tests of the templates", templates),
         Step("insecure settings", insecure_settings),
         Step("description of the API", api_description),
@@ -181,6 +203,7 @@ TESTS = (
     [
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
+        Step("tests of the acceptance", acceptance_tests),
         Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
@@ -192,4 +215,5 @@ TESTS = (
 RELEASE = [
     Step("release", release, after="build"),
     Step("release deployed", release_deployed),
+    Step("acceptance on the emulator", acceptance),
 ]

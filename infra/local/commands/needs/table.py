@@ -87,6 +87,7 @@ def needs_of(command, architecture):
         "package": (*BUILD, rust_library(architecture)),
         "release": (GIT, *BUILD, rust_library(architecture)),
         "try-release": (PYTHON_VENV, *DISK),
+        "acceptance": (PYTHON_VENV, *DISK),
         "bench": (*DISK, *BUILD),
         "faults": (*DISK, *BUILD),
         # libFuzzer is compiled with it.
