@@ -7,6 +7,7 @@
 
 mod callers;
 mod jobs;
+mod projection;
 mod slots;
 #[cfg(test)]
 mod tests;
