@@ -13,6 +13,9 @@ SUBSTITUTED = "SUBSTITUTED"
 ENDS = "|;&\n)"
 """What ends a command, outside of quotes."""
 
+STARTS = r"^\s*|\$\(|[|;&]\s*|\bdo |\bsh -c '"
+"""What stands before a command. That of `sh -c` must hold no single quote."""
+
 
 class Command(NamedTuple):
     line: int
@@ -23,7 +26,7 @@ class Command(NamedTuple):
 def commands_of(page, program):
     """The commands of a page that run a program, those within other commands included."""
     for block, offset in blocks(page):
-        for start in re.finditer(rf"(?:^\s*|\$\(|[|;&]\s*|\bdo ){re.escape(program)} ", block, re.MULTILINE):
+        for start in re.finditer(rf"(?:{STARTS}){re.escape(program)} ", block, re.MULTILINE):
             at = start.end() - len(program) - 1
             text = Reader(block, at).command()
             yield Command(page.count("\n", 0, offset + at) + 1, shlex.split(text, comments=True))

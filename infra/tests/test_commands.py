@@ -64,6 +64,10 @@ class Reading(unittest.TestCase):
             [["aws", "a", "b", "SUBSTITUTED", '"SUBSTITUTED"'], ["aws", "c", "d", "--e", "f)"], ["aws", "j", "k"]],
         )
 
+    def test_commands_that_sh_is_given_are_read_too(self):
+        page = "    a |\n    xargs -0 sh -c 'aws b --c \"$1\" \\\n        --d \"e(f)\" || :' \"$X\"\n"
+        self.assertEqual(self.words(page), [["aws", "b", "--c", "$1", "--d", "e(f)"]])
+
 
 class Rules(unittest.TestCase):
     def problems(self, command):
