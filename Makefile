@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # Where an HTTP proxy is set: this machine is asked without it.
 export NO_PROXY := 127.0.0.1,localhost$(or $(no_proxy:%=,%),$(NO_PROXY:%=,%))
 export no_proxy := $(NO_PROXY)
-# For up, demo, bench, faults, test-obs, upgrade and acceptance, as in: make up OPTIONS='--port 4600'
+# For up, demo, bench, faults, test-obs, try-restore, upgrade and acceptance, as in: make up OPTIONS='--port 4600'
 OPTIONS :=
 # For upgrade: the revision that is deployed first.
 FROM := HEAD
@@ -16,7 +16,8 @@ SECONDS := 60
 TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test test-obs lint build package release try-release bench faults fuzz upgrade acceptance clean
+.PHONY: help needs demo up down test test-obs lint build package release try-release try-restore bench faults fuzz upgrade \
+    acceptance picture recording clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -66,6 +67,9 @@ release: needs ## what is deployed without a compiler, into target/release-files
 try-release: needs ## deploy the files of a release on this machine, with the AWS CLI alone
 	@infra/local/try-release $(OPTIONS)
 
+try-restore: build ## try what docs/operators.md says of backup and restore, on this machine
+	@infra/local/try-restore $(OPTIONS)
+
 bench: build ## how fast and how large the functions are; OPTIONS=--write writes docs/performance.md
 	@infra/local/bench $(OPTIONS)
 
@@ -75,12 +79,18 @@ faults: build ## break every call to AWS in every way, and see what comes of it;
 fuzz: needs ## give invented input to every parser, a minute each: SECONDS=60 TARGETS='xz_index decode'
 	@infra/local/fuzz --seconds $(SECONDS) $(TARGETS)
 
-upgrade: build ## deploy this version over running jobs of another: FROM=<git revision>
+upgrade: build ## deploy this version over running jobs of another, and that over jobs of this one: FROM=<git revision>
 	@infra/local/upgrade --from $(FROM) $(OPTIONS)
 
 acceptance: needs ## try a release on AWS, in two accounts: OPTIONS='--service-profile P --user-profile Q --region R'
 	@infra/local/acceptance $(OPTIONS)
 
+picture: needs ## draw the picture of the README from docs/overview.dot
+	@infra/local/picture
+
+recording: build ## record "make demo" for the README, into docs/demo.svg
+	@infra/local/recording
+
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test test/try-release test/acceptance test-obs try-release faults bench upgrade acceptance; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test test/try-release test/acceptance test-obs try-release try-restore faults bench upgrade acceptance; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

@@ -8,6 +8,7 @@
 mod callers;
 mod jobs;
 mod outbox;
+mod projection;
 mod slots;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,27 @@ pub struct Subject {
 }
 
 impl JobSummary {
+    /// The attributes of a record that are read for it, with dots before nested ones.
+    pub const ATTRIBUTES: [&str; 17] = [
+        "id",
+        "state",
+        "details",
+        "progress",
+        "try",
+        "created",
+        "caller",
+        "ended",
+        "token",
+        "order.user",
+        "order.target",
+        "order.project",
+        "order.repository",
+        "order.package",
+        "order.arch",
+        "order.filename",
+        "order.size",
+    ];
+
     /// A job that fails as it is created. Nothing is left to do for it.
     pub fn refused(
         id: JobId,
@@ -104,6 +125,8 @@ impl From<UploadRequest> for Subject {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::job::{CleanUpNote, example};
 
@@ -124,6 +147,38 @@ mod tests {
         let record = serde_json::to_value(&job).unwrap();
         let summary: JobSummary = serde_json::from_value(record).unwrap();
         assert_eq!(summary, job.into());
+    }
+
+    #[test]
+    fn its_attributes_are_all_that_is_read_for_it() {
+        let now = Timestamp::from_secs(1795445900);
+        let all = JobSummary {
+            progress: Some(7),
+            tries: Some(2),
+            caller: Some("obs".parse().unwrap()),
+            ended: Some(now),
+            token: Some(TaskToken("AQC8".to_owned())),
+            ..example().into()
+        };
+        let record = serde_json::to_value(&all).unwrap();
+        let attributes = record
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(name, value)| {
+                let nested = value.as_object().into_iter().flatten();
+                let nested: Vec<String> =
+                    nested.map(|(inner, _)| format!("{name}.{inner}")).collect();
+                if nested.is_empty() {
+                    vec![name.clone()]
+                } else {
+                    nested
+                }
+            });
+        assert_eq!(
+            attributes.collect::<BTreeSet<_>>(),
+            JobSummary::ATTRIBUTES.map(str::to_owned).into()
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::to_item;
 
 use super::{
-    CONFLICTS, Item, Outbox, StoreError, key, read, read_id, superseded, transition::Transition,
-    update::UpdateExpression,
+    CONFLICTS, Item, Outbox, StoreError, key, projection::Projection, read, read_id, superseded,
+    transition::Transition, update::UpdateExpression,
 };
 use crate::{
     aws::Failure,
@@ -161,7 +161,7 @@ impl Jobs {
         &self,
         ids: BTreeSet<JobId>,
     ) -> Result<HashMap<JobId, Result<Job, StoreError>>, StoreError> {
-        self.get_many_as(ids).await
+        self.get_many_as(ids, None).await
     }
 
     /// The same of any jobs, those that were refused included.
@@ -169,18 +169,20 @@ impl Jobs {
         &self,
         ids: BTreeSet<JobId>,
     ) -> Result<HashMap<JobId, Result<JobSummary, StoreError>>, StoreError> {
-        self.get_many_as(ids).await
+        let summary = Projection::of(&JobSummary::ATTRIBUTES);
+        self.get_many_as(ids, Some(&summary)).await
     }
 
     pub(super) async fn get_many_as<T: DeserializeOwned>(
         &self,
         ids: BTreeSet<JobId>,
+        part: Option<&Projection>,
     ) -> Result<HashMap<JobId, Result<T, StoreError>>, StoreError> {
         let ids: Vec<JobId> = ids.into_iter().collect();
         let batches = ids.chunks(BATCH).map(|batch| {
             let keys = batch.iter().copied().map(key).collect();
             let jobs = self.clone();
-            async move { jobs.get_batch(keys).await }
+            async move { jobs.get_batch(keys, part).await }
         });
         let batches: Vec<_> = batches.collect();
         let mut batches = stream::iter(batches).buffer_unordered(BATCHES);
@@ -193,15 +195,21 @@ impl Jobs {
         Ok(found)
     }
 
-    /// BatchGetItem may leave out any part of a batch, which is then to be asked for again, later each time (API
-    /// reference, BatchGetItem, `UnprocessedKeys`).
-    async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    /// The items of some keys, or a part of each. BatchGetItem may leave out some of a batch, which are then to be asked
+    /// for again, later each time (API reference, BatchGetItem, `UnprocessedKeys`).
+    async fn get_batch(
+        &self,
+        mut keys: Vec<Item>,
+        part: Option<&Projection>,
+    ) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut attempts = UNPROCESSED.start();
         loop {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
                 .consistent_read(true)
+                .set_projection_expression(part.map(|part| part.expression.clone()))
+                .set_expression_attribute_names(part.map(|part| part.names.clone()))
                 .build()
                 .expect("the only field that must be there, keys, is set");
             let answer = self
@@ -238,6 +246,7 @@ impl Jobs {
         &self,
         from: Option<Item>,
     ) -> Result<(Vec<Result<JobSummary, StoreError>>, Option<Item>), StoreError> {
+        let summary = Projection::of(&JobSummary::ATTRIBUTES);
         let answer = self
             .client
             .scan()
@@ -245,7 +254,8 @@ impl Jobs {
             .consistent_read(true)
             .set_exclusive_start_key(from)
             .filter_expression("attribute_exists(#state)")
-            .expression_attribute_names("#state", "state")
+            .projection_expression(summary.expression)
+            .set_expression_attribute_names(Some(summary.names))
             .send()
             .await
             .map_err(Failure::of("dynamodb:Scan"))?;

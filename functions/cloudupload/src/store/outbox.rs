@@ -158,7 +158,7 @@ impl Jobs {
             return Ok(left);
         }
         let jobs: BTreeSet<JobId> = late.iter().map(|change| change.job).collect();
-        let records = self.get_many_as::<EventRecord>(jobs).await?;
+        let records = self.get_many_as::<EventRecord>(jobs, None).await?;
         let mut sendable = Vec::with_capacity(late.len());
         for change in &late {
             match records.get(&change.job) {

@@ -11,6 +11,7 @@ from bench.blocks import measure_blocks
 from bench.functions import build
 from bench.images import make_images
 from bench.jobs import measure_jobs
+from bench.obs import measure_obs
 from bench.page import PAGE, page, page_with, show
 from bench.size import measure_size
 from bench.slots import measure_slots
@@ -27,6 +28,9 @@ PARTS = ("uploads", "blocks", "jobs")
 LONG = "terabytes"
 """A part that takes an hour, and is measured only if it is asked for."""
 
+OBS = "obs"
+"""A part that needs OBS's own server, and is measured only if it is asked for."""
+
 
 def arguments():
     parser = argparse.ArgumentParser(
@@ -40,12 +44,13 @@ def arguments():
     parser.add_argument("--obs-port", type=int, default=4882, help="the stack's stand-in for OBS (4882)")
     parser.add_argument("--faults-port", type=int, default=4884, help="the proxy that counts calls (4884)")
     parser.add_argument("--sink-port", type=int, default=4886, help="the sink for blocks of EBS (4886)")
-    parser.add_argument("--only", action="append", choices=(*PARTS, LONG), help="a part of the measurements; may be repeated")
+    parser.add_argument("--server-port", type=int, default=4888, help="OBS's own server (4888)")
+    parser.add_argument("--only", action="append", choices=(*PARTS, LONG, OBS), help="a part of the measurements; may be repeated")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
-    if options.only and options.write and options.only != [LONG]:
-        parser.error(f"--write takes all measurements, or --only {LONG}")
     options.only = set(options.only or PARTS)
+    if options.write and options.only != set(PARTS) and not options.only <= {LONG, OBS}:
+        parser.error(f"--write takes all measurements, or --only {LONG} or {OBS}, which have runs of their own")
     return options
 
 
@@ -53,16 +58,18 @@ def measure(options, limits):
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     note("building the functions as they are deployed")
-    build("api", "prepare", "transfer")
+    build(*(("api",) if options.only == {OBS} else ("api", "prepare", "transfer")))
     ports = ("--port", options.port, "--api-port", options.api_port, "--obs-port", options.obs_port)
     tables = []
-    if {"uploads", "blocks", LONG} & options.only:
+    if {"uploads", "blocks", LONG, OBS} & options.only:
         with local_stack.cleaned(folder):
             env = local_stack.up(folder, *ports)
             if "uploads" in options.only:
                 tables += measure_uploads(folder, env, limits)
             if "blocks" in options.only:
                 tables += measure_blocks(folder, env, options.sink_port, limits)
+            if OBS in options.only:
+                tables.append(measure_obs(folder, env, options.server_port, limits))
             if LONG in options.only:
                 with stage(folder, env, options.sink_port) as stand:
                     tables.append(measure_terabytes(folder, stand, limits))
@@ -100,7 +107,7 @@ def main():
     show(tables)
     if options.write:
         before = PAGE.read_text()
-        PAGE.write_text(page_with(tables[0], before) if LONG in options.only else page(tables, before))
+        PAGE.write_text(page(tables, before) if set(PARTS) <= options.only else page_with(tables, before))
     if limits.exceeded:
         sys.exit("\nbench: limits exceeded\n" + "\n".join(f"  {line}" for line in limits.exceeded))
     print("\nAll limits are kept.")

@@ -4,6 +4,7 @@ from bench import prices
 from bench.blocks import ROUNDS
 from bench.cost import KEPT_HOURS, LOG_BYTES, idle
 from bench.jobs import COMPUTED, LARGE, SMALL
+from bench.obs import LISTS, LOGS, STATUSES, TITLE
 from bench.rivals import COLDSNAP
 from bench.slots import QUEUED, SLOTS_PER_USER
 from bench.terabytes import AT_A_TIME, FILES, TITLE as LONG
@@ -16,6 +17,12 @@ The binary of the table above runs under a stand-in for the Lambda runtime API. 
 with what the emulator's DynamoDB answered to the same request before. So this is the function alone. Times include
 about 0.1 ms of the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is
 in the page cache, and nothing speaks TLS.""",
+    TITLE: f"""\
+`api` as in the table above, with a stand-in for CloudWatch Logs, too; its calls of AWS are counted, and what AWS does
+for them is not in its times. Beside it `bs_clouduploadserver` of Debian's obs-server, alone, with the same jobs and the
+same log in its files; each request on a connection of its own, as its clients send them. Both answers have to be the
+same, byte for byte. Processor time is that of all processes of a server, a mean of {STATUSES} statuses, {LISTS} lists and
+{LOGS} logs; the time to the answer is a median. `infra/local/bench --only obs` measures this alone.""",
     "Memory of the functions that move images": """\
 Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each
 image. The route is `import`.""",

@@ -106,8 +106,9 @@ def measure_cold(env, dynamodb, job):
 
 
 @contextlib.contextmanager
-def running_api(env, runtime, dynamodb):
-    process = start_api(env, runtime, dynamodb)
+def running_api(env, runtime, dynamodb, variables=None):
+    """The api, with more variables in its environment."""
+    process = start_api(env, runtime, dynamodb, variables)
     try:
         yield process
     finally:
@@ -115,8 +116,9 @@ def running_api(env, runtime, dynamodb):
         process.wait()
 
 
-def start_api(env, runtime, dynamodb):
+def start_api(env, runtime, dynamodb, variables=None):
     variables = {
+        **(variables or {}),
         "AWS_ENDPOINT_URL_DYNAMODB": f"http://{dynamodb.server.address}",
         "OBS_URL": "http://127.0.0.1:9",
         "FIRST_JOB": "1",

@@ -5,10 +5,16 @@ import re
 import time
 
 from bench.about import ABOUT
-from bench.terabytes import TITLE as LONG
+from bench.obs import TITLE as NEXT_TO_OBS
+from bench.terabytes import TITLE as SPARSE
 from common.paths import TOP
 
 PAGE = TOP / "docs" / "performance.md"
+
+OWN_RUNS = (NEXT_TO_OBS, SPARSE)
+"""The tables that have runs of their own."""
+
+END = "## What this does not tell\n"
 
 
 def show(tables):
@@ -25,7 +31,7 @@ def show(tables):
 
 
 def page(tables, before):
-    """The page of one run of all but the long measurement, whose section is that of the page before."""
+    """The page of one run of all but what has runs of its own, whose sections are those of the page before."""
     lines = [
         "# Performance",
         "",
@@ -33,11 +39,9 @@ def page(tables, before):
         "`make bench` shows the numbers of your machine.",
         "",
     ]
-    sections = [section(table) for table in tables] + [text for text in [section_of(before, LONG)] if text]
-    lines += ["\n".join(sections)]
+    sections = [section(table) for table in tables] + [section_of(before, title) for title in OWN_RUNS]
+    lines += ["\n".join(filter(None, sections)), END]
     lines += [
-        "## What this does not tell",
-        "",
         "All of it is from the local stack. On AWS,",
         "",
         "- a cold start also has Lambda fetching the code and starting a sandbox, TLS and the first credentials; and",
@@ -55,13 +59,13 @@ def page(tables, before):
     return "\n".join(lines)
 
 
-def page_with(table, before):
-    """The page before with the section of the long measurement, which has a run of its own."""
-    new = section(table, f"A run of its own, on {today()}, on {machine()}.")
-    old = section_of(before, LONG)
-    if old:
-        return before.replace(old, new)
-    return before.replace("## What this does not tell\n", f"{new}\n## What this does not tell\n")
+def page_with(tables, before):
+    """The page before with the sections of tables that have runs of their own."""
+    for table in tables:
+        new = section(table, f"A run of its own, on {today()}, on {machine()}.")
+        old = section_of(before, table.title)
+        before = before.replace(old, new) if old else before.replace(END, f"{new}\n{END}")
+    return before
 
 
 def section(table, *remarks):

@@ -112,13 +112,17 @@ class Lambda:
 
 
 class Recorder:
-    """A DynamoDB that answers at once what the emulator's has answered to the same request before."""
+    """A service of AWS's JSON protocol that answers at once what the emulator's has answered to the same request before.
+
+    `asked` is the number of requests.
+    """
 
     def __init__(self, endpoint):
-        self.endpoint, self.known = urllib.parse.urlsplit(endpoint).netloc, {}
+        self.endpoint, self.known, self.asked = urllib.parse.urlsplit(endpoint).netloc, {}, 0
         self.server = Loopback(self.answer)
 
     def answer(self, method, path, headers, body):
+        self.asked += 1
         request = headers["x-amz-target"], body
         if request not in self.known:
             connection = http.client.HTTPConnection(self.endpoint, timeout=30)

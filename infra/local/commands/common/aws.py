@@ -35,6 +35,16 @@ def states(env, action, **body):
     return json_call(env, "states", f"AWSStepFunctions.{action}", body)
 
 
+def ec2(env, action, access_key, region, **parameters):
+    """A call of EC2 in the account of an access key. Returns the root of the answer's XML."""
+    form = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters})
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Authorization": authorization(access_key, region, "ec2"),
+    }
+    return ElementTree.fromstring(fetch(env["AWS_ENDPOINT_URL"] + "/", form.encode(), headers))
+
+
 def job_record(env, job):
     return dynamodb(env, "GetItem", TableName=env["JOBS_TABLE"], Key={"id": {"S": job}})["Item"]
 

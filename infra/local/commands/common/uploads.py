@@ -56,8 +56,29 @@ def create(env, build, name, ami_name, **wishes):
     return job_number(fetch(url, body.encode()))
 
 
+def submit_refused(env, build, name):
+    """Asks for an upload into a cloud that is not there, as OBS's source server asks. Returns the number of the job,
+    which has failed as it was created."""
+    fields = {"user": "tom", "target": "azure", **build, "filename": name, "size": "1", "details": b"{}".hex()}
+    skeleton = ElementTree.Element("clouduploadjob")
+    for tag, text in fields.items():
+        ElementTree.SubElement(skeleton, tag).text = text
+    url = f"{env['CLOUDUPLOAD_URL'].rstrip('/')}/cloudupload"
+    return job_number(fetch(url, ElementTree.tostring(skeleton), {"Content-Type": "text/xml"}))
+
+
+def listed(env):
+    """The numbers of all jobs."""
+    jobs = ElementTree.fromstring(fetch(f"{env['CLOUDUPLOAD_URL'].rstrip('/')}/cloudupload"))
+    return [job.get("name") for job in jobs.iterfind("clouduploadjob")]
+
+
+def status_xml(env, job):
+    return fetch(job_url(env, job))
+
+
 def status(env, job):
-    return job_fields(fetch(job_url(env, job)))
+    return job_fields(status_xml(env, job))
 
 
 def log(env, job):

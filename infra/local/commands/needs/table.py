@@ -60,6 +60,7 @@ SOURCE_SERVER = Need(
     Packages("obs-server", "", ""),
 )
 GIT = program("git", "git", "git", "git")
+DOT = program("dot", "graphviz", "graphviz", "graphviz")
 
 
 def rust_library(architecture):
@@ -88,10 +89,13 @@ def needs_of(command, architecture):
         "release": (GIT, *BUILD, rust_library(architecture)),
         "try-release": (PYTHON_VENV, *DISK),
         "acceptance": (PYTHON_VENV, *DISK),
+        "try-restore": (*DISK, *BUILD),
         "bench": (*DISK, *BUILD),
         "faults": (*DISK, *BUILD),
         # libFuzzer is compiled with it.
         "fuzz": (C_COMPILER, CXX_COMPILER, CARGO, RUST),
         "upgrade": (GIT, *DISK, *BUILD),
+        "picture": (DOT,),
+        "recording": (CURL, CMP, *DISK, *BUILD),
         "make-disk": DISK,
     }.get(command, ())

@@ -1,4 +1,6 @@
-"""The source server of an OBS that is installed, with a configuration of our own."""
+"""Servers of an OBS that is installed, with a configuration of our own."""
+
+import json
 
 from common.paths import SOURCE_SERVER
 from stack.services import Service, end
@@ -20,17 +22,18 @@ our $disable_data_sync = 1;
 """
 
 
-class SourceServer:
-    """`uploader` is what $BSConfig::clouduploadserver names."""
+class ObsServer:
+    """`program` is one of OBS's servers, and `uploader` what $BSConfig::clouduploadserver names."""
 
-    def __init__(self, folder, name, port, ports, uploader):
-        self.folder, self.name, self.port = folder, name, port
+    def __init__(self, folder, name, program, port, repository_server, uploader):
+        self.folder, self.name, self.program, self.port = folder, name, program, port
         self.url = url(port)
+        self.data = folder / name / "data"
         self.settings = {
             "url": self.url,
-            "repository_server": url(ports.obs),
+            "repository_server": repository_server,
             "uploader": uploader,
-            "data": folder / name / "data",
+            "data": self.data,
         }
 
     def up(self):
@@ -44,8 +47,19 @@ class SourceServer:
                 link.symlink_to(module)
         config = modules / "BSConfig.pm"
         config.write_text(CONFIG.format(**self.settings))
-        command = ["perl", modules / "bs_srcserver"]
+        command = ["perl", modules / self.program]
         Service(self.folder, self.name, command, [config], {"--port": self.port}).up()
+
+    def pid(self):
+        """Of the session's first process."""
+        return json.loads((self.folder / f"{self.name}.pid").read_text())["pid"]
 
     def down(self):
         end(self.folder / f"{self.name}.pid")
+
+
+class SourceServer(ObsServer):
+    """`uploader` is what $BSConfig::clouduploadserver names."""
+
+    def __init__(self, folder, name, port, ports, uploader):
+        super().__init__(folder, name, "bs_srcserver", port, url(ports.obs), uploader)

@@ -15,15 +15,15 @@ def long(number):
 
 class PageTest(unittest.TestCase):
     def test_the_long_measurement_has_a_section_of_its_own(self):
-        text = page_with(long("70"), page([SHORT], ""))
+        text = page_with([long("70")], page([SHORT], ""))
         self.assertIn("| slices | 70 |", section_of(text, TITLE))
         self.assertLess(text.index("| median | 1 ms |"), text.index(f"## {TITLE}"))
 
-        again = page_with(long("71"), text)
+        again = page_with([long("71")], text)
         self.assertEqual(again, text.replace("| slices | 70 |", "| slices | 71 |"))
 
     def test_a_run_of_all_others_keeps_it(self):
-        text = page_with(long("70"), page([SHORT], ""))
+        text = page_with([long("70")], page([SHORT], ""))
         rewritten = page([SHORT._replace(rows=[Row("median", "2 ms")])], text)
         self.assertEqual(rewritten, text.replace("1 ms", "2 ms"))
 

@@ -27,7 +27,7 @@ class NeedsTest(unittest.TestCase):
         )
 
     def test_every_target_that_builds_needs_cargo(self):
-        building = "build up demo lint test test-obs package release bench faults fuzz upgrade"
+        building = "build up demo lint test test-obs package release try-restore bench faults fuzz upgrade recording"
         for command in building.split():
             self.assertIn(CARGO, needs_of(command, "arm64"), command)
         self.assertEqual(needs_of("down", "arm64"), ())

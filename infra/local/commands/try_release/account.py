@@ -6,26 +6,27 @@ import shutil
 
 from common.failure import Failure
 from common.process import run_logged, tail
-from stack.tools import TOOLS
+from stack.tools import TOOLS, base_python
 
 PROGRAMS = ("sh", "cat", "dirname", "sed", "sha256sum")
 """All that the release may need, beside `aws`."""
 
 
 class Account:
-    """`files` is where the commands run, `folder` is for what they print."""
+    """`files` is where the commands run, `folder` is for what they print, and `programs` are all that they may need."""
 
-    def __init__(self, folder, files, endpoint, access_key, region):
+    def __init__(self, folder, files, endpoint, access_key, region, programs=PROGRAMS):
         self.files, self.log = files, folder / "aws.log"
         shutil.rmtree(folder, ignore_errors=True)
-        programs = folder / "bin"
-        programs.mkdir(parents=True)
-        for name in PROGRAMS:
-            (programs / name).symlink_to(shutil.which(name))
-        (programs / "aws").symlink_to(TOOLS / "aws" / "bin" / "aws")
+        path = folder / "bin"
+        path.mkdir(parents=True)
+        for name in programs:
+            # What is called python3 may be a script that looks for others in the path.
+            (path / name).symlink_to(base_python() if name == "python3" else shutil.which(name))
+        (path / "aws").symlink_to(TOOLS / "aws" / "bin" / "aws")
         # Nothing of the caller's environment, and no program but these.
         self.env = {
-            "PATH": str(programs),
+            "PATH": str(path),
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "NO_PROXY": os.environ["NO_PROXY"],

@@ -6,15 +6,14 @@ from common import aws
 from common.failure import Failure
 from upgrade.jobs import user_bucket
 
-LOG_OF_SUCCESS = (
-    "Receiving ",
-    "Received ",
-    "Start uploading image ",
-    "Importing a disk ",
-    "Created image: ",
-    "Upload took: ",
-)
-LOG_OF_KILL = ("Receiving ", "Received ", "Start uploading image ", "Importing a disk ", "Killed.")
+LOG = ("Receiving ", "Received ", "Start uploading image ")
+LOG_OF_ROUTE = {
+    "import": ("Importing a disk ",),
+    "direct": (" blocks of a disk of ",),
+    "copy": (" blocks of a disk of ", "Copying into your account: "),
+}
+LOG_OF_SUCCESS = ("Created image: ", "Upload took: ")
+LOG_OF_KILL = ("Killed.",)
 
 CLEAN_UP_TIMEOUT = 180
 """Seconds for what a killed job has left: the kill makes the job final before its clean-up."""
@@ -25,10 +24,10 @@ def problems_of(job):
     status, log = job.status(), job.log()
     if job.end == "succeeded":
         ended = status["state"] == "succeeded" and status.get("details", "").startswith("ami-")
-        lines = LOG_OF_SUCCESS
+        lines = (*LOG, *LOG_OF_ROUTE[job.route], *LOG_OF_SUCCESS)
     else:
         ended = status["state"] == "failed" and status.get("details") == "killed"
-        lines = LOG_OF_KILL
+        lines = (*LOG, *LOG_OF_ROUTE[job.route], *LOG_OF_KILL)
     problems = [] if ended else [f"it is {status['state']}: {status.get('details')}"]
     return problems + [f"its log lacks {line.strip()!r}" for line in lines if line not in log]
 
@@ -52,7 +51,22 @@ def leftovers(env):
         *(f"{key} in the user's bucket" for key in uploaded),
         *(f"job {job} is {kind} in the slots table" for kind in ("held", "waiting") for job in slot_items(env, kind)),
         *(f"execution {execution['name']} is running" for execution in running["executions"]),
+        *(f"{snapshot} of {job} is in account {account}" for snapshot, job, account in needless_snapshots(env)),
     ]
+
+
+def needless_snapshots(env):
+    """Snapshots behind no AMI of the user, as (id, job, account). The service's own account is to have none."""
+    user = env["USER_ACCOUNT"], env["USER_REGION"]
+    images = aws.ec2(env, "DescribeImages", *user, **{"Owner.1": "self"})
+    kept = {snapshot.text for snapshot in images.iterfind(".//{*}ebs/{*}snapshotId")}
+    for account, region in (user, (env["AWS_ACCESS_KEY_ID"], env["USER_REGION"])):
+        found = aws.ec2(env, "DescribeSnapshots", account, region, **{"Owner.1": "self"})
+        for snapshot in found.iterfind("{*}snapshotSet/{*}item"):
+            name, tags = snapshot.findtext("{*}snapshotId"), snapshot.iterfind("{*}tagSet/{*}item")
+            jobs = [tag.findtext("{*}value") for tag in tags if tag.findtext("{*}key") == "obs:job"]
+            if jobs and name not in kept:
+                yield name, jobs[0], account
 
 
 def slot_items(env, kind):

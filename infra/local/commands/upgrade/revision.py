@@ -1,14 +1,31 @@
-"""A revision's sources, and its functions."""
+"""A version of the uploader: a revision's sources, and its functions."""
 
 import io
 import os
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
+from typing import NamedTuple
 
 from common.failure import Failure
-from common.paths import TOP
+from common.paths import BINARIES, TOP
 from common.process import output
+
+
+class Version(NamedTuple):
+    """What is deployed, under the name that the output has for it."""
+
+    name: str
+    sources: Path
+    functions: Path
+
+    def has_routes(self):
+        """Whether it knows other routes than import. The preflight, which chooses one, came with them."""
+        return (self.functions / "preflight").exists()
+
+
+WORKING_TREE = Version("the working tree", TOP, BINARIES)
 
 
 def check_out(revision, folder):

@@ -303,6 +303,27 @@ async fn a_batch_has_no_more_keys_than_dynamodb_takes() {
 }
 
 #[tokio::test]
+async fn a_list_asks_for_what_a_summary_has_and_a_step_for_the_whole_record() {
+    let endpoint = Endpoint::new(|_| Answer::json(&json!({})));
+    let jobs = jobs_at(&endpoint);
+    jobs.summaries([id(1)].into()).await.unwrap();
+    jobs.page(None).await.unwrap();
+    jobs.get_many([id(1)].into()).await.unwrap();
+    let [list, all, whole] = endpoint
+        .calls()
+        .try_into()
+        .unwrap_or_else(|calls: Vec<Call>| panic!("{} calls", calls.len()));
+    for request in [&list.json()["RequestItems"]["jobs"], &all.json()] {
+        let expression = request["ProjectionExpression"].as_str().unwrap();
+        assert!(expression.contains("#state") && expression.contains("#order.#user"));
+        assert!(!expression.contains("params"));
+        assert_eq!(request["ExpressionAttributeNames"]["#order"], "order");
+    }
+    let whole = &whole.json()["RequestItems"]["jobs"];
+    assert_eq!(whole["ProjectionExpression"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_read_keeps_back_no_other() {
     let endpoint = Endpoint::new(|call| {
         let items = json!([
