@@ -443,14 +443,12 @@ async fn what_was_used_adds_up_whatever_the_state() {
 async fn usage_makes_no_record() {
     let endpoint = Endpoint::new(|call| condition_failed(call, None));
     let jobs = jobs_at(&endpoint);
-    let refused = jobs.add_usage(
-        id(17),
-        &Usage {
-            own_calls: 1,
-            ..Usage::default()
-        },
-    );
-    assert!(matches!(refused.await, Err(StoreError::NoSuchJob(_))));
+    let usage = Usage {
+        own_calls: 1,
+        ..Usage::default()
+    };
+    let refused = jobs.add_usage(id(17), &usage).await;
+    assert!(matches!(refused, Err(StoreError::NoSuchJob(_))));
 }
 
 #[test]
