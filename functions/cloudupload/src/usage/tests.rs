@@ -1,6 +1,6 @@
 //! What calls of real clients are billed as.
 
-use aws_config::Region;
+use aws_config::{Region, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     config::{Credentials, SharedCredentialsProvider, retry::RetryConfig},
     types::AttributeValue,
@@ -115,7 +115,12 @@ async fn each_attempt_counts_that_is_answered() {
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(1));
-    let config = config.to_builder().retry_config(retries).build();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(300));
+    let config = config
+        .to_builder()
+        .retry_config(retries)
+        .timeout_config(timeouts.build())
+        .build();
     assert!(get_item(&config).await);
     assert_eq!(endpoint.calls().len(), 3);
     let used = calls_of(&counter);
