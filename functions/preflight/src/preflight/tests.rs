@@ -5,6 +5,7 @@ use cloudupload::{
     meter::Meter,
     retry,
     store::{Jobs, Outbox},
+    usage::UsageCounter,
 };
 use fake_endpoint::{Answer, Call, Endpoint, dynamodb, dynamodb::expression, ec2};
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ async fn run(endpoint: &Endpoint, artifacts: Value) -> Result<JobMessage, StepEr
             "logs".to_owned(),
         ),
         config: config.clone(),
+        usage: UsageCounter::new("AKIASERVICE"),
     };
     let step = Preflight {
         accounts: Accounts {

@@ -8,6 +8,7 @@ use cloudupload::{
     meter::Meter,
     retry,
     store::{Jobs, Outbox},
+    usage::UsageCounter,
 };
 use fake_endpoint::{
     Answer, Call, Endpoint,
@@ -147,6 +148,7 @@ fn step(endpoint: &Endpoint, connections: &str) -> (Environment, Receive) {
             "logs".to_owned(),
         ),
         config,
+        usage: UsageCounter::new("AKIASERVICE"),
     };
     let account = "999999999999".parse().unwrap();
     let step = Receive {

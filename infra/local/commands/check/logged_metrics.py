@@ -9,6 +9,7 @@ EXPECTED = {
     *("Jobs", "JobSeconds", "StateSeconds", "UploadSeconds", "ImageBytes", "JobsWaiting", "JobsUploading"),
     "EventsUnsent",
     *("Bytes", "Retries", "StepsRetried", "PutsThrottled"),
+    *("Dollars", "GbSeconds"),
 }
 ENDS = {"succeeded", "killed", "refused"}
 """Ends that jobs of the tests have."""

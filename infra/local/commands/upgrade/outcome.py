@@ -12,7 +12,7 @@ LOG_OF_ROUTE = {
     "direct": (" blocks of a disk of ",),
     "copy": (" blocks of a disk of ", "Copying into your account: "),
 }
-LOG_OF_SUCCESS = ("Created image: ", "Upload took: ")
+LOG_OF_SUCCESS = ("Created image: ", "Cost: ", "Upload took: ")
 LOG_OF_KILL = ("Killed.",)
 
 CLEAN_UP_TIMEOUT = 180
