@@ -78,7 +78,9 @@ def disk_of_a_third_zeros(folder):
 
 def zeros_and_files(blocks):
     """Those blocks that have only zeros, and the others."""
-    zeros = [block for block in blocks if block.unpadded < block.image // 1000]
+    whole = max(block.image for block in blocks)
+    emptiest = min(block.unpadded for block in blocks if block.image == whole)
+    zeros = [block for block in blocks if block.unpadded <= emptiest]
     return zeros, [block for block in blocks if block not in zeros]
 
 
