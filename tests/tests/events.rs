@@ -67,8 +67,9 @@ async fn each_state_of_a_job_has_one_event() {
     assert!(stack.unsent_events(job.id()).await.is_empty());
 }
 
+/// `api` dies after it has written the record ([`Stack::stalled`]): the sweeper tells that the job was created.
 #[tokio::test]
-async fn a_kill_is_told_with_its_reason() {
+async fn a_kill_is_told_with_its_reason_and_what_a_dead_function_did_not_tell() {
     let stack = Stack::new().await;
     let user = format!("events-kill-{}", unique());
     let mut subscription = stack.subscribe("user", &user).await;
@@ -78,6 +79,8 @@ async fn a_kill_is_told_with_its_reason() {
     stack.kill(id).await;
     drop(rule);
     stack.failure(id).await;
+    stack.age_events(id, 60).await;
+    stack.sweep().await;
     let events = subscription.events().await;
     assert_eq!(states(events), [(1, "created"), (5, "failed")]);
     for event in events {

@@ -10,7 +10,7 @@ use tests::{
 const UPLOAD: Scenario = Scenario::Upload(Route::Direct);
 
 #[rustfmt::skip]
-const CALLS: [(Scenario, &str, &str, CallFault); 20] = [
+const CALLS: [(Scenario, &str, &str, CallFault); 26] = [
     (UPLOAD, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
     (UPLOAD, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
     (UPLOAD, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
@@ -31,6 +31,12 @@ const CALLS: [(Scenario, &str, &str, CallFault); 20] = [
     (Scenario::Request(Request::Create), function::API, "states:StartExecution", CallFault::Denied),
     (Scenario::Request(Request::Kill), function::API, "states:SendTaskFailure", CallFault::FunctionKilled),
     (Scenario::Sweep, function::SWEEP, "states:StartExecution", CallFault::Denied),
+    (UPLOAD, function::RECEIVE, "events:PutEvents", CallFault::Denied),
+    (UPLOAD, function::PREPARE, "events:PutEvents", CallFault::FunctionKilled),
+    (UPLOAD, function::FINISH, "dynamodb:DeleteItem", CallFault::Denied),
+    (Scenario::Request(Request::Create), function::API, "events:PutEvents", CallFault::Timeout),
+    (Scenario::Request(Request::Kill), function::API, "events:PutEvents", CallFault::Denied),
+    (Scenario::Sweep, function::SWEEP, "events:PutEvents", CallFault::Denied),
 ];
 
 #[tokio::test]
