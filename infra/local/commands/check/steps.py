@@ -128,6 +128,10 @@ def release_deployed(shell):
     shell(LOCAL / "try-release", tar, "--dir", FOLDER / "try-release")
 
 
+def backup_and_restore(shell):
+    shell(LOCAL / "try-restore", "--dir", FOLDER / "try-restore")
+
+
 def secrets_in_logs(shell):
     lines = secrets.search(settings.read(FOLDER / "env"), FOLDER)
     shell.log.write(f"no secret in {lines} lines\n".encode())
@@ -192,4 +196,5 @@ TESTS = (
 RELEASE = [
     Step("release", release, after="build"),
     Step("release deployed", release_deployed),
+    Step("backup and restore", backup_and_restore),
 ]
