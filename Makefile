@@ -92,5 +92,5 @@ recording: build ## record "make demo" for the README, into docs/demo.svg
 	@infra/local/recording
 
 clean: ## end what runs, and remove everything that was built
-	@for dir in local test test/try-release test/acceptance test-obs try-release try-restore faults bench upgrade acceptance; do infra/local/stack down --dir target/$$dir || exit; done
+	@for dir in local test test/try-release test/try-restore test/acceptance test-obs try-release try-restore faults bench upgrade acceptance; do infra/local/stack down --dir target/$$dir || exit; done
 	rm -rf target

@@ -149,6 +149,10 @@ def release_deployed(shell):
     shell(LOCAL / "try-release", tar, "--dir", FOLDER / "try-release")
 
 
+def backup_and_restore(shell):
+    shell(LOCAL / "try-restore", "--dir", FOLDER / "try-restore")
+
+
 def secrets_in_logs(shell):
     lines = secrets.search(settings.read(FOLDER / "env"), FOLDER)
     shell.log.write(f"no secret in {lines} lines\n".encode())
@@ -215,5 +219,6 @@ TESTS = (
 RELEASE = [
     Step("release", release, after="build"),
     Step("release deployed", release_deployed),
+    Step("backup and restore", backup_and_restore),
     Step("acceptance on the emulator", acceptance),
 ]

@@ -2,14 +2,25 @@ import json
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from recording.__main__ import draw
-from recording.cast import Line, Part, lines_of, redacted
+from recording.__main__ import CAST, END, LARGEST, PICTURE, draw
+from recording.cast import SECRET, Line, Part, lines_of, redacted
 from recording.drawing import LINE, keyframes
 
 
 def cast(*events, width=20):
     head = {"version": 2, "width": width, "height": 4, "idle_time_limit": 1}
     return "\n".join(map(json.dumps, [head, *events])) + "\n"
+
+
+class RecordingTest(unittest.TestCase):
+    def test_the_picture_is_that_of_the_recording(self):
+        self.assertEqual(draw(CAST.read_text()), PICTURE.read_text(), "run infra/local/recording --draw")
+
+    def test_the_recording_is_of_a_demo_that_went_well_and_has_no_secret(self):
+        text = "".join(part.text for line in lines_of(CAST.read_text()) for part in line.parts)
+        self.assertIn(END, text)
+        self.assertEqual(set(SECRET.findall(text)), {"SECRET"})
+        self.assertLess(PICTURE.stat().st_size, LARGEST)
 
 
 class CastTest(unittest.TestCase):
