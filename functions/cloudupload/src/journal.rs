@@ -96,9 +96,15 @@ impl JobLog {
     /// Writes one line. A log that cannot be written is no reason to fail a job, or to keep it waiting: the line is in the
     /// function's own log.
     pub async fn line(&self, text: impl Into<String>) {
-        let text = text.into();
-        tracing::info!(job = %self.job, "{text}");
-        match timeout(WRITE_TIMEOUT, self.write(text)).await {
+        self.lines(vec![text.into()]).await;
+    }
+
+    /// Writes lines by one call.
+    pub async fn lines(&self, texts: Vec<String>) {
+        for text in &texts {
+            tracing::info!(job = %self.job, "{text}");
+        }
+        match timeout(WRITE_TIMEOUT, self.write(&texts)).await {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => {
                 tracing::error!(job = %self.job, "a line of the job's log is lost: {failure}");
@@ -109,31 +115,36 @@ impl JobLog {
         }
     }
 
-    async fn write(&self, text: String) -> Result<(), Failure> {
-        let event = InputLogEvent::builder()
-            .timestamp(clock::now_in_millis() as i64)
-            .message(one_line(&text))
-            .build()
-            .expect("timestamp and message, the fields that must be there, are set");
-        match self.put(event.clone()).await {
+    async fn write(&self, texts: &[String]) -> Result<(), Failure> {
+        // CloudWatch Logs sorts by the time.
+        let times = clock::now_in_millis() as i64..;
+        let events = times.zip(texts).map(|(time, text)| {
+            InputLogEvent::builder()
+                .timestamp(time)
+                .message(one_line(text))
+                .build()
+                .expect("timestamp and message, the fields that must be there, are set")
+        });
+        let events: Vec<_> = events.collect();
+        match self.put(events.clone()).await {
             Err(SdkError::ServiceError(refused))
                 if refused.err().is_resource_not_found_exception() =>
             {
                 self.create_stream().await?;
-                self.put(event).await
+                self.put(events).await
             }
             answer => answer,
         }
         .map_err(Failure::of("logs:PutLogEvents"))
     }
 
-    async fn put(&self, event: InputLogEvent) -> Result<(), SdkError<PutLogEventsError>> {
+    async fn put(&self, events: Vec<InputLogEvent>) -> Result<(), SdkError<PutLogEventsError>> {
         self.journal
             .client
             .put_log_events()
             .log_group_name(&self.journal.group)
             .log_stream_name(self.job.execution_name())
-            .log_events(event)
+            .set_log_events(Some(events))
             .send()
             .await
             .map(drop)

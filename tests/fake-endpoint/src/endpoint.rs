@@ -107,11 +107,13 @@ impl Endpoint {
 
     /// The lines that were written into CloudWatch Logs.
     pub fn log(&self) -> Vec<String> {
-        let events = self.calls_of("PutLogEvents").into_iter().map(|call| {
-            let message = &call.json()["logEvents"][0]["message"];
-            message.as_str().unwrap_or_default().to_owned()
+        let events = self.calls_of("PutLogEvents").into_iter();
+        let events = events.flat_map(|call| call.json()["logEvents"].as_array().cloned());
+        let messages = events.flatten().map(|event| {
+            let message = event["message"].as_str();
+            message.unwrap_or_default().to_owned()
         });
-        events.collect()
+        messages.collect()
     }
 
     /// The names of the calls that were neither for the record nor for the log.
