@@ -59,6 +59,7 @@ impl Api {
             config,
             jobs,
             journal,
+            usage: _, // a request is not a part of any job's steps
         } = environment;
         let region = setting("AWS_REGION")?;
         let states = aws_sdk_sfn::Client::new(&config);

@@ -9,19 +9,24 @@ use crate::{
     settings::{SettingError, parsed, setting},
     staging::Staging,
     store::{Callers, Jobs, Writers},
+    usage::UsageCounter,
 };
 
 /// What every function works with.
 #[derive(Clone, Debug)]
 pub struct Environment {
+    /// Its clients are counted.
     pub config: SdkConfig,
+    pub usage: UsageCounter,
     pub jobs: Jobs,
     pub journal: Journal,
 }
 
 impl Environment {
     pub async fn from_env(budget: CallBudget) -> Result<Self, SettingError> {
-        let config = aws::config(budget).await;
+        // Lambda sets it (Lambda developer guide, "Defined runtime environment variables").
+        let usage = UsageCounter::new(setting("AWS_ACCESS_KEY_ID")?);
+        let config = usage.counting(aws::config(budget).await);
         Ok(Self {
             jobs: Jobs::new(
                 aws_sdk_dynamodb::Client::new(&config),
@@ -32,6 +37,7 @@ impl Environment {
                 setting("JOB_LOG_GROUP")?,
             ),
             config,
+            usage,
         })
     }
 

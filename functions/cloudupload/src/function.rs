@@ -8,11 +8,12 @@ use std::{
 
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, field};
 
 use crate::{
     aws::CallBudget, environment::Environment, error::StepError, job::JobId, metrics::Metrics,
+    store::StoreError, usage::of_the_write,
 };
 
 /// An event that a function is invoked with.
@@ -46,18 +47,46 @@ pub trait Function: Sized {
 /// Serves a function: every event goes to it, until Lambda ends the process.
 pub async fn serve<F: Function>() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let function = F::from_env(Environment::from_env(CallBudget::Step).await?)?;
-    let (function, metrics) = (&function, Metrics::from_env()?);
+    let environment = Environment::from_env(CallBudget::Step).await?;
+    let function = F::from_env(environment.clone())?;
+    let (environment, function, metrics) = (&environment, &function, Metrics::from_env()?);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<F::Event>| {
         let (event, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now());
         let deadline = Instant::now() + left.unwrap_or(Duration::ZERO);
-        let span = span_of(F::NAME, &event);
-        let answer = function.handle(event, deadline).instrument(span).await;
+        let memory = u64::try_from(context.env_config.memory).unwrap_or_default();
+        environment.usage.begin(F::NAME, memory);
+        let (job, span) = (event.job(), span_of(F::NAME, &event));
+        let answer = async {
+            let answer = function.handle(event, deadline).await;
+            if let Some(job) = job {
+                record_usage(environment, job).await;
+            }
+            answer
+        }
+        .instrument(span)
+        .await;
         metrics.flush();
         answer
     }))
     .await
+}
+
+/// How long the record of an invocation's usage may take: nobody who waits for the step or has killed the job shall notice.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Adds what the invocation used to the job's record. A job whose usage is not known is no worse for it.
+async fn record_usage(environment: &Environment, job: JobId) {
+    let mut usage = environment.usage.so_far();
+    usage += of_the_write();
+    match timeout(USAGE_TIMEOUT, environment.jobs.add_usage(job, &usage)).await {
+        // Of an execution that somebody started by hand.
+        Ok(Ok(_) | Err(StoreError::NoSuchJob(_))) => {}
+        Ok(Err(error)) => tracing::error!("what was used is not recorded: {error}"),
+        Err(_) => {
+            tracing::error!("what was used is not recorded: no answer within {USAGE_TIMEOUT:?}");
+        }
+    }
 }
 
 fn span_of(name: &'static str, event: &impl Event) -> Span {

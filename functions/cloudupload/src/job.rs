@@ -5,6 +5,7 @@ mod id;
 mod progress;
 mod state;
 mod summary;
+mod usage;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use self::{
     progress::Progress,
     state::State,
     summary::{JobSummary, Subject},
+    usage::Usage,
 };
 use crate::{
     caller::CallerName,
@@ -82,6 +84,9 @@ pub struct Job {
     /// The last clean-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleaned: Option<CleanUpNote>,
+    /// What the job's invocations used that have ended.
+    #[serde(flatten)]
+    pub usage: Usage,
     #[serde(rename = "order")]
     pub request: UploadRequest,
     #[serde(default, rename = "work")]
@@ -126,6 +131,7 @@ impl Job {
             ended: None,
             token: None,
             cleaned: None,
+            usage: Usage::default(),
             request,
             artifacts: Artifacts::default(),
         }

@@ -10,8 +10,9 @@ use metrics::{Label, Unit};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 
 use crate::{
+    cost::Bill,
     error::StepError,
-    job::{Job, State},
+    job::{Job, State, Usage},
     messages::Caught,
     settings::{SettingError, setting},
     target::Route,
@@ -27,6 +28,8 @@ const BYTES: &str = "Bytes";
 const RETRIES: &str = "Retries";
 const STEPS_RETRIED: &str = "StepsRetried";
 const PUTS_THROTTLED: &str = "PutsThrottled";
+const DOLLARS: &str = "Dollars";
+const GB_SECONDS: &str = "GbSeconds";
 
 /// The metrics of one function.
 #[derive(Clone, Copy)]
@@ -126,6 +129,14 @@ pub fn job_ended(job: &Job, end: End) {
     }
 }
 
+/// Counts what a job cost that has ended, by who pays, and the functions' share of it as Lambda bills them. CloudWatch has
+/// no unit for either.
+pub fn job_cost(usage: &Usage, bill: &Bill) {
+    metrics::histogram!(DOLLARS, "Payer" => "service").record(bill.service);
+    metrics::histogram!(DOLLARS, "Payer" => "user").record(bill.user);
+    metrics::histogram!(GB_SECONDS).record(usage.gb_seconds());
+}
+
 /// The route that was taken; a job may end before that is known.
 fn route(job: &Job) -> &'static str {
     job.artifacts.route.map_or("none", Route::as_str)
@@ -187,6 +198,12 @@ mod tests {
         };
         job_ended(&ended(State::Succeeded), End::Succeeded);
         slots(0, 2);
+        let usage = Usage {
+            function_mib_ms: 2048 * 1000,
+            ..Usage::default()
+        };
+        let (service, user) = (0.001, 0.02);
+        job_cost(&usage, &Bill { service, user });
         let lines = flush();
         let line = |metric: &str| lines.iter().find(|line| line[metric] != Value::Null);
         assert_eq!(
@@ -208,6 +225,10 @@ mod tests {
         let queue = line("JobsWaiting").unwrap();
         assert_eq!(queue["JobsWaiting"], 0.0);
         assert_eq!(queue["JobsUploading"], 2.0);
+        let paid_by = |payer| lines.iter().find(|line| line["Payer"] == payer).unwrap();
+        assert_eq!(paid_by("service")["Dollars"], json!([0.001]));
+        assert_eq!(paid_by("user")["Dollars"], json!([0.02]));
+        assert_eq!(line("GbSeconds").unwrap()["GbSeconds"], json!([2.0]));
         // What did not happen again is not written again.
         assert!(flush().iter().all(|line| line["Jobs"] == Value::Null));
     }

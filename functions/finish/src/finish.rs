@@ -5,11 +5,12 @@ use std::time::Duration;
 use account::{Accounts, Outcome};
 use cloudupload::{
     clock::Timestamp,
+    cost::{self, Bill},
     dispatch::Dispatcher,
     environment::Environment,
     error::StepError,
     function::Function,
-    job::{AmiId, CleanUpNote, Job, JobId, State},
+    job::{AmiId, CleanUpNote, Job, JobId, State, Usage},
     journal::JobLog,
     messages::{Caught, FinishInput, FinishOutput, StepEvent},
     metrics::{self, End},
@@ -65,6 +66,7 @@ impl Function for Finish {
             job => job?,
         };
         let is_first = job.cleaned.is_none();
+        let was_killed = job.is_killed();
         let log = self.environment.log(id);
         let until = Instant::now() + CLEAN_UP_TIMEOUT;
         let error = event.input.error;
@@ -74,12 +76,17 @@ impl Function for Finish {
             (None, State::Succeeded) => self.clean_up.run(&job, Keep::Ami, &log, until).await,
             (None, _) => self.clean_up.run(&job, Keep::Nothing, &log, until).await,
         };
+        if is_first && was_killed {
+            log.lines(self.cost_lines(&job).into()).await;
+        }
         self.hand_on(id).await?;
         let end = End::of(&job, error.as_ref());
         let ended = job.clone();
         let noted = self.note(job, outcome, &log).await;
         if is_first {
             metrics::job_ended(&ended, end);
+            let (usage, bill) = self.cost(&ended);
+            metrics::job_cost(&usage, &bill);
         }
         noted
     }
@@ -119,16 +126,34 @@ impl Finish {
     }
 
     async fn succeed(&self, job: &Job, ami: &AmiId, log: &JobLog) -> Result<Job, StepError> {
-        log.line(format!("Created image: {ami}")).await;
-        log.line(took(job)).await;
+        self.log_end(job, format!("Created image: {ami}"), log)
+            .await;
         final_either_way(self.jobs().succeed(job.id, ami.as_str()).await)
     }
 
     async fn fail(&self, job: &Job, error: &Caught, log: &JobLog) -> Result<Job, StepError> {
         let reason = error.reason();
-        log.line(format!("Upload failed: {reason}")).await;
-        log.line(took(job)).await;
+        self.log_end(job, format!("Upload failed: {reason}"), log)
+            .await;
         final_either_way(self.jobs().fail(job.id, &reason).await)
+    }
+
+    /// What the job has used and cost, this invocation so far included.
+    fn cost(&self, job: &Job) -> (Usage, Bill) {
+        let mut usage = job.usage;
+        usage += self.environment.usage.so_far();
+        (usage, Bill::of(job, &usage, Timestamp::now()))
+    }
+
+    fn cost_lines(&self, job: &Job) -> [String; 2] {
+        let (usage, bill) = self.cost(job);
+        cost::lines(job, &usage, &bill)
+    }
+
+    /// Writes the last lines of a job's log.
+    async fn log_end(&self, job: &Job, end: String, log: &JobLog) {
+        let [used, cost] = self.cost_lines(job);
+        log.lines(vec![end, used, cost, took(job)]).await;
     }
 
     /// Gives back the job's slot, if it has one, and hands out what is free.

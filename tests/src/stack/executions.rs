@@ -45,6 +45,24 @@ impl Stack {
         Some(answer.ok()?.status().as_str().to_owned())
     }
 
+    /// The number of states that the job's own execution has entered.
+    pub async fn states_entered(&self, id: JobId) -> u64 {
+        let events = self
+            .sfn
+            .get_execution_history()
+            .execution_arn(execution_arn(id))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .expect("Step Functions answers");
+        let entered = events
+            .iter()
+            .filter(|event| event.r#type.as_str().ends_with("StateEntered"));
+        entered.count() as u64
+    }
+
     /// Whether the job's own execution runs.
     pub async fn is_running(&self, id: JobId) -> bool {
         self.execution_status(id).await.as_deref() == Some("RUNNING")

@@ -29,7 +29,7 @@ use crate::{
     clock::{self, Timestamp},
     job::{
         Artifacts, Intent, Job, JobId, JobSummary, Progress, State, Subject, TaskToken,
-        UploadRequest,
+        UploadRequest, Usage,
     },
     retry::RetryBudget,
 };
@@ -358,6 +358,16 @@ impl Jobs {
     pub async fn count_try(&self, id: JobId) -> Result<Job, StoreError> {
         let update = UpdateExpression::default().add("try", 1)?;
         self.update_in(id, &State::OPEN, update).await
+    }
+
+    /// Adds to what the job has used, whatever its state.
+    pub async fn add_usage(&self, id: JobId, usage: &Usage) -> Result<Job, StoreError> {
+        let numbers: Item = to_item(usage).map_err(StoreError::Unwritable)?;
+        let update = UpdateExpression::default().expect_item();
+        let update = numbers.into_iter().fold(update, |update, (name, number)| {
+            update.add_attribute(&name, number)
+        });
+        self.update(id, update).await
     }
 
     /// Records how far the job is, for one of all callers in every `period`. Answers whether this was the caller, who is

@@ -40,10 +40,15 @@ impl UpdateExpression {
         self.clause("SET", format!("{path} = if_not_exists({path}, {value})"))
     }
 
-    pub(super) fn add(mut self, path: &str, value: impl Serialize) -> Result<Self, StoreError> {
+    pub(super) fn add(self, path: &str, value: impl Serialize) -> Result<Self, StoreError> {
         let value = to_attribute_value(value).map_err(StoreError::Unwritable)?;
+        Ok(self.add_attribute(path, value))
+    }
+
+    /// Adds to a number, which may not be there yet.
+    pub(super) fn add_attribute(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.name(path), self.value(value));
-        Ok(self.clause("ADD", format!("{path} {value}")))
+        self.clause("ADD", format!("{path} {value}"))
     }
 
     pub(super) fn remove(mut self, path: &str) -> Self {
@@ -65,6 +70,11 @@ impl UpdateExpression {
             self.values.insert(placeholder.clone(), state);
         }
         self.expect(format!("#state IN ({})", allowed.join(", ")))
+    }
+
+    /// Demands that there is an item.
+    pub(super) fn expect_item(self) -> Self {
+        self.expect("attribute_exists(id)".to_owned())
     }
 
     /// Demands that a number is at most this, or not there.

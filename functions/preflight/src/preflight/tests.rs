@@ -1,6 +1,6 @@
 //! What the step records and logs.
 
-use cloudupload::{journal::Journal, meter::Meter, retry, store::Jobs};
+use cloudupload::{journal::Journal, meter::Meter, retry, store::Jobs, usage::UsageCounter};
 use fake_endpoint::{Answer, Call, Endpoint, dynamodb, dynamodb::expression, ec2};
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ async fn run(endpoint: &Endpoint, artifacts: Value) -> Result<JobMessage, StepEr
             "logs".to_owned(),
         ),
         config: config.clone(),
+        usage: UsageCounter::new("AKIASERVICE"),
     };
     let step = Preflight {
         accounts: Accounts {

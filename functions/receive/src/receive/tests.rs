@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use cloudupload::{aws, journal::Journal, meter::Meter, retry, store::Jobs};
+use cloudupload::{aws, journal::Journal, meter::Meter, retry, store::Jobs, usage::UsageCounter};
 use fake_endpoint::{
     Answer, Call, Endpoint,
     dynamodb::{self, expression},
@@ -137,6 +137,7 @@ fn step(endpoint: &Endpoint, connections: &str) -> (Environment, Receive) {
             "logs".to_owned(),
         ),
         config,
+        usage: UsageCounter::new("AKIASERVICE"),
     };
     let account = "999999999999".parse().unwrap();
     let step = Receive {

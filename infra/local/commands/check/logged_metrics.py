@@ -7,7 +7,7 @@ from common.failure import Failure
 
 EXPECTED = {
     *("Jobs", "JobSeconds", "UploadSeconds", "ImageBytes", "JobsWaiting", "JobsUploading"),
-    *("Bytes", "Retries", "StepsRetried", "PutsThrottled"),
+    *("Bytes", "Retries", "StepsRetried", "PutsThrottled", "Dollars", "GbSeconds"),
 }
 ENDS = {"succeeded", "killed", "refused"}
 """Ends that jobs of the tests have."""

@@ -12,6 +12,7 @@ LOG_OF_SUCCESS = (
     "Start uploading image ",
     "Importing a disk ",
     "Created image: ",
+    "Cost: ",
     "Upload took: ",
 )
 LOG_OF_KILL = ("Receiving ", "Received ", "Start uploading image ", "Importing a disk ", "Killed.")

@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     job::{
         self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, JobSummary, Progress, State,
-        Subject, example,
+        Subject, Usage, example,
     },
     store::StoreError,
 };
@@ -420,4 +420,47 @@ async fn a_job_is_taken_off_the_unfinished_once_it_is_settled() {
         assert_eq!(update.contains("unfinished"), complete, "{update}");
         assert_eq!(condition, r#"state IN ("succeeded", "failed")"#);
     }
+}
+
+#[tokio::test]
+async fn what_was_used_adds_up_whatever_the_state() {
+    let endpoint = Endpoint::new(|_| updated(&item(17, State::Failed)));
+    let usage = Usage {
+        own_calls: 3,
+        function_ms: 20,
+        ..Usage::default()
+    };
+    let jobs = jobs_at(&endpoint);
+    jobs.add_usage(id(17), &usage).await.unwrap();
+    let (update, condition) = the_update(&endpoint);
+    let mut added: Vec<&str> = update.strip_prefix("ADD ").unwrap().split(", ").collect();
+    added.sort_unstable();
+    assert_eq!(added, ["function_ms 20", "own_calls 3"]);
+    assert_eq!(condition, "attribute_exists(id)");
+}
+
+#[tokio::test]
+async fn usage_makes_no_record() {
+    let endpoint = Endpoint::new(|call| condition_failed(call, None));
+    let jobs = jobs_at(&endpoint);
+    let usage = Usage {
+        own_calls: 1,
+        ..Usage::default()
+    };
+    let refused = jobs.add_usage(id(17), &usage).await;
+    assert!(matches!(refused, Err(StoreError::NoSuchJob(_))));
+}
+
+#[test]
+fn a_record_keeps_what_was_used_beside_the_rest() {
+    let mut job = example();
+    job.usage.user_blocks = 608;
+    let record = serde_json::to_value(&job).unwrap();
+    assert_eq!(record["user_blocks"], 608);
+    assert_eq!(record.get("own_blocks"), None);
+    let item: crate::store::Item = serde_dynamo::to_item(&job).unwrap();
+    assert_eq!(serde_dynamo::from_item::<_, Job>(item).unwrap(), job);
+    // A record of an earlier release has none of it.
+    let older: Job = serde_json::from_value(dynamodb::record()).unwrap();
+    assert_eq!(older.usage, Usage::default());
 }
