@@ -72,7 +72,7 @@ process, which takes most of the time. AWS would add what the emulator does not 
     "What a job costs on AWS": f"""\
 The calls of the functions for a job, each attempt counted, and what they and the rest cost by AWS's list prices of
 us-east-1, in both accounts together and without the AMI's own storage. The prices and their sources are in
-[prices.py](../infra/local/commands/bench/prices.py), of {prices.LOOKED_UP}. A fifth of each disk is real files.
+[prices.json](../functions/cloudupload/src/cost/prices.json), of {prices.LOOKED_UP}. A fifth of each disk is real files.
 {SMALL} and {LARGE} GiB are counted in a run of the jobs above; {COMPUTED} GiB are computed, each number on the straight
 line through the other two. `staged` is the compressed file, which goes into the staging bucket and out of it once.
 `written` are the blocks, or the disk in the user's bucket. Staged files, disks in buckets and shared snapshots count

@@ -1,18 +1,27 @@
 """List prices of us-east-1 in dollars, and what a call costs by them.
 
-Source of the price of blocks: EBS user guide, "Pricing for EBS direct APIs". The others were taken from what others
-quote of AWS's pages (DynamoDB, Lambda, Step Functions) or not looked up at all (S3, CloudWatch, API Gateway, stored
-snapshots).
+The prices, with their sources, are those of the functions.
 """
 
-LOOKED_UP = "2026-11-27"
+import json
 
-MILLION = 1_000_000
+from common.paths import TOP
+
+TABLE = json.loads((TOP / "functions" / "cloudupload" / "src" / "cost" / "prices.json").read_text())
+LOOKED_UP = TABLE["date"]
+
 GIB = 1 << 30
 
-PUT_BLOCK = 0.006 / 1000
-S3_WRITE, S3_READ = 0.005 / 1000, 0.0004 / 1000
-READ_UNIT, WRITE_UNIT = 0.125 / MILLION, 0.625 / MILLION
+
+def price(name):
+    """Of one."""
+    entry = TABLE["prices"][name]
+    return entry["dollars"] / entry["per"]
+
+
+PUT_BLOCK = price("block")
+S3_WRITE, S3_READ = price("s3_write"), price("s3_read")
+READ_UNIT, WRITE_UNIT = price("read_unit"), price("write_unit")
 
 CALLS = {
     "ebs:PutSnapshotBlock": PUT_BLOCK,
@@ -34,16 +43,17 @@ CALLS = {
 }
 """Of one call. Those that are not here cost nothing: all of EC2, STS, Step Functions, CloudWatch Logs; S3's DELETE."""
 
-LAMBDA_CALL, LAMBDA_GB_SECOND = 0.20 / MILLION, 0.0000133334
+LAMBDA_CALL = price("invocation")
+LAMBDA_GB_SECOND = price("gb_second_aarch64")
 """Of arm64, which the template takes."""
 
-TRANSITION = 0.025 / 1000
-API_CALL = 1.00 / MILLION
-LOG_BYTE = 0.50 / GIB
+TRANSITION = price("transition")
+API_CALL = price("api_request")
+LOG_BYTE = price("log_gb") / GIB
 
 HOURS = 730
 """Of a month."""
 
-S3_BYTE_HOUR, SNAPSHOT_BYTE_HOUR = 0.023 / GIB / HOURS, 0.05 / GIB / HOURS
+S3_BYTE_HOUR, SNAPSHOT_BYTE_HOUR = (price(name) / GIB / HOURS for name in ("s3_gb_month", "snapshot_gb_month"))
 
-ALARM_MONTH, SECRET_MONTH = 0.10, 0.40
+ALARM_MONTH, SECRET_MONTH = price("alarm_month"), price("secret_month")
