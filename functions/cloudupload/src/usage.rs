@@ -322,14 +322,14 @@ fn s3(method: &str, query: &str) -> Kind {
     }
 }
 
-/// A record has less than 4 KiB, for which a read takes one unit, a write four, and a write in a transaction, with that of
-/// a slot beside it, ten (DynamoDB developer guide, "DynamoDB on-demand capacity mode").
+/// A record has less than 4 KiB, for which a read takes one unit, a write four, and a write in a transaction, with those of
+/// a slot and an event beside it, twelve (DynamoDB developer guide, "DynamoDB on-demand capacity mode").
 fn dynamodb(operation: &str) -> Kind {
     match operation {
         "GetItem" | "Query" => Kind::ReadUnits(1),
         "BatchGetItem" => Kind::ReadUnits(100),
         "PutItem" | "UpdateItem" | "DeleteItem" => Kind::WriteUnits(WRITE_UNITS),
-        "TransactWriteItems" => Kind::WriteUnits(10),
+        "TransactWriteItems" => Kind::WriteUnits(12),
         _ => Kind::Free,
     }
 }

@@ -40,7 +40,7 @@ CALLS = {
     "dynamodb:BatchGetItem": 100 * READ_UNIT,
     **dict.fromkeys(("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"), 4 * WRITE_UNIT),
     "dynamodb:TransactWriteItems": 12 * WRITE_UNIT,
-    "events:PutEvents": 1.00 / MILLION,
+    "events:PutEvents": price("event"),
 }
 """Of one call. Those that are not here cost nothing: all of EC2, STS, Step Functions, CloudWatch Logs; S3's DELETE."""
 
