@@ -197,7 +197,7 @@ fn dynamodb_is_billed_in_units() {
         ("DynamoDB_20120810.Query", (1, 0)),
         ("DynamoDB_20120810.BatchGetItem", (100, 0)),
         ("DynamoDB_20120810.UpdateItem", (0, 4)),
-        ("DynamoDB_20120810.TransactWriteItems", (0, 10)),
+        ("DynamoDB_20120810.TransactWriteItems", (0, 12)),
     ] {
         let call = signed(
             "POST",
