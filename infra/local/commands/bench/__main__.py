@@ -25,7 +25,7 @@ from common.paths import TARGET
 
 PARTS = ("uploads", "blocks", "jobs")
 LONG = "terabytes"
-"""A part that takes an hour, and is measured only if it is asked for."""
+"""A part that takes half an hour, and is measured only if it is asked for."""
 
 
 def arguments():
