@@ -47,8 +47,12 @@ def kill(env, job):
 
 
 def statuses(env):
-    """What the list of all jobs tells of each."""
-    return {job: uploads.status(env, job) for job in uploads.listed(env)}
+    """What the list of all jobs tells of each, but for the progress of those that go on."""
+    found = {job: uploads.status(env, job) for job in uploads.listed(env)}
+    for status in found.values():
+        if status["state"] not in uploads.FINAL_STATES:
+            status.pop("progress", None)
+    return found
 
 
 def require_same(what, expected, found):
