@@ -1,9 +1,9 @@
-//! Jobs, their events, slots, the writers of EBS blocks, and callers in DynamoDB.
+//! Jobs, their events, slots, the writers of EBS blocks, callers and users in DynamoDB.
 //!
-//! Five tables: the job records ([`Jobs`]), the events that may not be sent yet ([`Outbox`]), the slots ([`Slots`]), the
-//! writers ([`Writers`]), and the callers ([`Callers`]). Every change of a slot is one transaction with the record of its
-//! job. Every change of a job's state goes through `transition`, and is one transaction with its event. Writers and callers
-//! have no part in either.
+//! Six tables: the job records ([`Jobs`]), the events that may not be sent yet ([`Outbox`]), the slots ([`Slots`]), the
+//! writers ([`Writers`]), the callers ([`Callers`]), and the users ([`Users`]). Every change of a slot is one transaction
+//! with the record of its job. Every change of a job's state goes through `transition`, and is one transaction with its
+//! event. Writers, callers and users have no part in either.
 
 mod callers;
 mod jobs;
@@ -15,6 +15,7 @@ mod tests;
 mod transaction;
 mod transition;
 mod update;
+mod users;
 mod writers;
 
 use std::{collections::HashMap, time::Duration};
@@ -28,6 +29,7 @@ pub use self::{
     jobs::Jobs,
     outbox::Outbox,
     slots::{Grant, Holder, Limits, Queued, Slots, Waiter},
+    users::{Change, Users},
     writers::{Claim, HAND_OVER, LEASE, Ledger, PUTS_PER_SECOND, SKEW, WriterId, Writers, Written},
 };
 use crate::{
@@ -72,6 +74,8 @@ pub enum StoreError {
     UnreadableLedger(serde_dynamo::Error),
     #[error("the item of a caller cannot be read: {0}")]
     UnreadableCaller(serde_dynamo::Error),
+    #[error("the item of a user cannot be read: {0}")]
+    UnreadableUser(serde_dynamo::Error),
     #[error("a record cannot be written: {0}")]
     Unwritable(serde_dynamo::Error),
     #[error("an event cannot be written: {0}")]

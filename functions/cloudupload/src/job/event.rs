@@ -2,11 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, State, Subject};
-use crate::{
-    clock::Timestamp,
-    target::{AmiName, Region, Route},
-};
+use super::{Destination, JobId, State, Subject};
+use crate::{clock::Timestamp, target::Route};
 
 /// What EventBridge calls the source of the events. Names that begin with `aws.` are kept for AWS (EventBridge user
 /// guide, "Amazon EventBridge events").
@@ -60,8 +57,11 @@ impl StateChange {
             state: self.state,
             time: self.at.rfc3339(),
             deployment,
-            subject: &record.request.subject,
-            target: record.request.ec2.as_ref(),
+            subject: Subject {
+                ec2: None,
+                ..record.subject.clone()
+            },
+            destination: record.subject.ec2.as_ref(),
             route,
             ami: details_in(State::Succeeded),
             reason: details_in(State::Failed),
@@ -74,25 +74,10 @@ impl StateChange {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct EventRecord {
     #[serde(rename = "order")]
-    request: EventRequest,
+    subject: Subject,
     /// A job that was refused when it was created has none.
     #[serde(default, rename = "work")]
     artifacts: EventArtifacts,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct EventRequest {
-    #[serde(flatten)]
-    subject: Subject,
-    /// A job that was refused when it was created has none.
-    #[serde(default)]
-    ec2: Option<EventTarget>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct EventTarget {
-    region: Region,
-    ami_name: AmiName,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
@@ -109,10 +94,11 @@ pub struct JobEvent<'a> {
     state: State,
     time: String,
     deployment: &'a str,
+    /// Without the destination, which is beside it.
     #[serde(flatten)]
-    subject: &'a Subject,
+    subject: Subject,
     #[serde(flatten)]
-    target: Option<&'a EventTarget>,
+    destination: Option<&'a Destination>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Route>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +113,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::job::{Job, JobSummary, example};
+    use crate::job::{Creator, Job, JobSummary, example};
 
     const NOW: Timestamp = Timestamp::from_secs(1795445900);
 
@@ -249,9 +235,14 @@ mod tests {
     fn a_job_that_was_refused_has_no_target() {
         let subject = Subject {
             size: None,
+            ec2: None,
             ..example().request.into()
         };
-        let refused = JobSummary::refused(example().id, subject, "no".to_owned(), None, NOW);
+        let creator = Creator {
+            caller: None,
+            owner: example().owner(),
+        };
+        let refused = JobSummary::refused(example().id, subject, "no".to_owned(), creator, NOW);
         let told = event(&refused, State::Failed, &refused.details);
         assert_eq!(
             (&told["reason"], &told["sequence"]),

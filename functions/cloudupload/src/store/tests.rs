@@ -3,6 +3,7 @@
 mod jobs;
 mod outbox;
 mod slots;
+mod users;
 mod writers;
 
 use aws_sdk_dynamodb::Client;

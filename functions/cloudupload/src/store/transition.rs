@@ -1,11 +1,11 @@
 //! Changes of a job's state, and the records of new jobs. The event of each change is written with it, and sent then.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use serde_dynamo::to_item;
 
 use super::{
     Item, Jobs, StoreError,
-    jobs::{UNFINISHED, unfinished},
+    jobs::{NUMBER, UNFINISHED, unfinished},
     read, superseded,
     transaction::{Cancelled, built},
     update::UpdateExpression,
@@ -83,7 +83,9 @@ impl Jobs {
         self.put_new(item, &change).await
     }
 
-    async fn put_new(&self, item: Item, change: &StateChange) -> Result<(), StoreError> {
+    async fn put_new(&self, mut item: Item, change: &StateChange) -> Result<(), StoreError> {
+        let number = AttributeValue::N(change.job.number().to_string());
+        item.insert(NUMBER.to_owned(), number);
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item.clone()))

@@ -10,8 +10,8 @@ use super::{event_of, id, item, jobs_at, taken, unreadable};
 use crate::{
     clock::Timestamp,
     job::{
-        self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, JobSummary, Progress, State,
-        Subject, Usage, example,
+        self, Artifacts, BucketArtifacts, CleanUpNote, Creator, Intent, Job, JobSummary, Owner,
+        Progress, State, Subject, Usage, example,
     },
     store::StoreError,
 };
@@ -62,7 +62,7 @@ async fn a_job_is_created_under_the_next_number() {
     let endpoint = counting(|_| Answer::json(&json!({})));
     let request = example().request;
     let job = jobs_at(&endpoint)
-        .create(request, Some("obs".parse().unwrap()), id(5))
+        .create(request, creator(), id(5))
         .await
         .unwrap();
     assert_eq!((job.id, job.state), (id(17), State::Created));
@@ -74,10 +74,43 @@ async fn a_job_is_created_under_the_next_number() {
     let mut record = plain_item(&put["Item"]);
     assert_eq!(record["unfinished"], "yes");
     record.as_object_mut().unwrap().remove("unfinished");
+    assert_eq!(
+        (&record["owner"], &record["number"]),
+        (&json!("obs:tom"), &json!(17))
+    );
     assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
     let event = plain_item(&event["Item"]);
     assert_eq!((&event["job"], &event["sequence"]), (&json!(17), &json!(1)));
     assert_eq!(event_of(&endpoint)["state"], "created");
+}
+
+fn creator() -> Creator {
+    Creator {
+        caller: "obs".parse().ok(),
+        owner: Owner::Obs("tom".parse().unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn an_owner_s_jobs_are_read_from_an_index() {
+    let endpoint = Endpoint::new(|_| {
+        let items = [item(7, State::Created), item(5, State::Failed)];
+        Answer::json(&json!({"Items": items, "Count": 2, "ScannedCount": 2}))
+    });
+    let jobs = jobs_at(&endpoint);
+    let owner = creator().owner;
+    let found = jobs.owned(&owner, Some(id(9)), 2).await.unwrap();
+    assert_eq!(found, [id(7), id(5)]);
+    jobs.owned(&owner, None, 2).await.unwrap();
+    let [before, all] = [0, 1].map(|call| endpoint.calls()[call].json());
+    assert_eq!(
+        (&before["IndexName"], &before["Limit"]),
+        (&json!("owner"), &json!(2))
+    );
+    assert_eq!(before["ScanIndexForward"], false);
+    let condition = |call| expression(call, "KeyConditionExpression");
+    assert_eq!(condition(&before), r#"owner = "obs:tom" AND number < 9"#);
+    assert_eq!(condition(&all), r#"owner = "obs:tom""#);
 }
 
 #[tokio::test]
@@ -88,7 +121,7 @@ async fn a_refused_job_is_created_with_nothing_left_to_do() {
         ..example().request.into()
     };
     let refused = jobs_at(&endpoint)
-        .create_refused(subject, "no".to_owned(), None, id(5))
+        .create_refused(subject, "no".to_owned(), creator(), id(5))
         .await
         .unwrap();
     assert_eq!((refused.id, refused.state), (id(17), State::Failed));
@@ -113,7 +146,7 @@ async fn a_refused_job_is_created_with_nothing_left_to_do() {
 async fn a_number_that_a_job_has_is_not_given_again() {
     let endpoint = counting(|_| cancelled(&[("ConditionalCheckFailed", None), ("None", None)]));
     let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
+        .create(example().request, creator(), id(1))
         .await;
     assert!(
         matches!(created, Err(StoreError::Exists(job)) if job == id(17)),
@@ -126,7 +159,7 @@ async fn a_number_that_a_job_has_is_not_given_again() {
 async fn the_last_number_is_that_which_obs_can_keep() {
     let endpoint = Endpoint::new(|_| updated(&json!({"taken": {"N": "2147483648"}})));
     let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
+        .create(example().request, creator(), id(1))
         .await;
     assert!(matches!(created, Err(StoreError::NoNumberLeft(_))));
     assert_eq!(endpoint.names(), ["UpdateItem"]);
