@@ -82,11 +82,17 @@ impl Gate {
         })
     }
 
+    /// Refuses a call from a network that is not allowed.
+    pub fn check_network(&self, origin: &Origin) -> Result<(), Refusal> {
+        match self.networks.have(origin.source_ip) {
+            true => Ok(()),
+            false => Err(Refusal::Network(origin.source_ip)),
+        }
+    }
+
     /// Lets in whoever sent these headers, if the secret is right.
     pub async fn admit(&self, origin: Origin, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        if !self.networks.have(origin.source_ip) {
-            return Err(Refusal::Network(origin.source_ip));
-        }
+        self.check_network(&origin)?;
         let (name, rights) = match Credentials::of(headers) {
             Some(credentials) => {
                 let credentials = credentials?;

@@ -7,6 +7,7 @@ mod api;
 mod caller;
 mod gate;
 pub mod obs_protocol;
+mod page;
 #[cfg(test)]
 mod sample_event;
 #[cfg(test)]

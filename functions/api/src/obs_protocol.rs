@@ -1,6 +1,6 @@
 //! How OBS speaks: requests and answers as a real OBS backend has them.
 
-mod answer;
+pub mod answer;
 mod job_list;
 pub mod job_skeleton;
 mod log_query;
@@ -30,6 +30,7 @@ use self::{
 use crate::{
     api::{Access, Api},
     caller::Origin,
+    page::{self, PageFile},
 };
 
 /// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway
@@ -50,6 +51,20 @@ async fn answer_origin(
 ) -> ApiGatewayV2httpResponse {
     let method = event.request_context.http.method.clone();
     tracing::info!(%method, path = event.raw_path, "request");
+    if let Some(file) = PageFile::requested(&event) {
+        let mut response = match api.gate.check_network(&origin) {
+            Ok(()) => file.answer(&event.headers),
+            Err(refusal) => {
+                let problem = Problem::from(refusal);
+                log_problem(&problem);
+                page::refusal(problem.status, problem.summary)
+            }
+        };
+        if method == Method::HEAD {
+            response.body = Some(Body::Empty);
+        }
+        return response;
+    }
     let handled = async move {
         timeout(REQUEST_TIMEOUT, handle(&api, origin, event))
             .await

@@ -59,6 +59,11 @@ SOURCE_SERVER = Need(
     # The other systems have none, or none of a version that has cloud upload.
     Packages("obs-server", "", ""),
 )
+CHROMIUM = Need(
+    "Chromium",
+    lambda: probes.chromium() is not None,
+    Packages("chromium", "chromium", "chromium"),
+)
 GIT = program("git", "git", "git", "git")
 
 
@@ -72,6 +77,7 @@ def rust_library(architecture):
 BUILD = (PYTHON_VENV, C_COMPILER, CARGO, RUST)
 LINT = (*BUILD, CLIPPY, RUSTFMT)
 DISK = (MKFS, FSCK, XZ)
+PAGE = (PYTHON_VENV, CHROMIUM)
 OBS = (SOURCE_SERVER, NGINX, OPENSSL)
 
 
@@ -82,7 +88,7 @@ def needs_of(command, architecture):
         "up": BUILD,
         "demo": (CURL, CMP, *DISK, *BUILD),
         "lint": LINT,
-        "test": (CURL, GIT, *DISK, *LINT),
+        "test": (CURL, GIT, *PAGE, *DISK, *LINT),
         "test-obs": (*OBS, *DISK, *BUILD),
         "package": (*BUILD, rust_library(architecture)),
         "release": (GIT, *BUILD, rust_library(architecture)),
@@ -93,4 +99,6 @@ def needs_of(command, architecture):
         "fuzz": (C_COMPILER, CXX_COMPILER, CARGO, RUST),
         "upgrade": (GIT, *DISK, *BUILD),
         "make-disk": DISK,
+        "test-page": PAGE,
+        "screenshots": PAGE,
     }.get(command, ())
