@@ -14,7 +14,10 @@ use lambda_http::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::obs_protocol::answer::{Encoding, gzipped};
+use crate::obs_protocol::{
+    answer::{Encoding, gzipped},
+    problem::Problem,
+};
 
 const INDEX: &str = include_str!("../page/index.html");
 const STYLE: &str = include_str!("../page/style.css");
@@ -138,14 +141,14 @@ impl PageFile {
     }
 }
 
-/// An answer to whoever may not call at all, for people.
-pub fn refusal(status: u16, reason: impl ToString) -> ApiGatewayV2httpResponse {
+/// An error, for people.
+pub fn problem(problem: &Problem) -> ApiGatewayV2httpResponse {
     let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = status.into();
+    response.status_code = problem.status.into();
     response.headers.extend(HEADERS);
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers.insert(CONTENT_TYPE, text);
-    response.body = Some(Body::Text(reason.to_string()));
+    response.body = Some(Body::Text(problem.summary.clone()));
     response
 }
 

@@ -10,6 +10,7 @@ mod log;
 mod page;
 mod status;
 mod submission;
+mod users;
 mod world;
 
 use fake_endpoint::dynamodb;

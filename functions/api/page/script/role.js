@@ -42,7 +42,8 @@ function roleView() {
 }
 
 function showGuide(role, parts) {
-  parts.guideHeading.textContent = role.arn ? "Try the role again, or connect another one" : "Connect a role in three steps";
+  const again = "Try the role again, or connect another one";
+  parts.guideHeading.textContent = role.arn ? again : "Connect a role in three steps";
   parts.account.textContent = role.service_account;
   parts.externalId.textContent = role.external_id;
   const linked = role.quick_create_url?.startsWith("https://");

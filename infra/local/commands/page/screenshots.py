@@ -51,9 +51,11 @@ def take(folder):
 
 
 def fill(service):
-    service.add_job("succeeded", created=NOW - 90_000, details=AMI, ami=AMI)
+    arm = {"package": "leap-arm", "arch": "aarch64", "filename": "leap-arm.aarch64-15.6.raw.xz"}
+    minimal = {"package": "leap-minimal", "filename": "leap-minimal.x86_64-15.6.raw.xz"}
     refused = "the role may not write snapshots: add ebs:StartSnapshot to its policy"
-    service.add_job("failed", created=NOW - 7_200, details=refused, package="leap-arm", arch="aarch64", filename="leap-arm.aarch64-15.6.raw.xz")
+    service.add_job("succeeded", created=NOW - 90_000, details=AMI, ami=AMI)
+    service.add_job("failed", created=NOW - 7_200, details=refused, **arm)
     service.add_job("uploading", created=NOW - 40, details="uploading image", progress=69)
-    service.add_job("scheduled", created=NOW - 5, details="waiting for a slot", filename="leap-minimal.x86_64-15.6.raw.xz", package="leap-minimal")
+    service.add_job("scheduled", created=NOW - 5, details="waiting for a slot", **minimal)
     service.write(3, LOG)

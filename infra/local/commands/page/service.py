@@ -35,7 +35,11 @@ WISHES = {
 }
 IMAGE = {"project": str, "repository": str, "arch": str, "package": str}
 OBS = {
-    "Cloud:Images": [("images", "x86_64", "leap-ec2"), ("images", "x86_64", "leap-minimal"), ("images", "aarch64", "leap-ec2")],
+    "Cloud:Images": [
+        ("images", "x86_64", "leap-ec2"),
+        ("images", "x86_64", "leap-minimal"),
+        ("images", "aarch64", "leap-ec2"),
+    ],
     "home:tom": [("a", "x86_64", "mine+1"), ("b", "x86_64", "mine+1")],
 }
 """Projects with repository, architecture and package of what is built in them."""

@@ -24,7 +24,7 @@ class SignInTest(PageTest):
     def test_a_wrong_token_is_refused_in_the_service_s_words(self):
         page = self.open()
         wrong = TOKEN[:-1] + "0"
-        for token, words in [(wrong, "the token is wrong"), ("not a token", "This is not a token"), ("tökén", "This is not a token")]:
+        for token, words in {wrong: "the token is wrong", "no token": "This is not a token", "tökén": "This is not a token"}.items():
             sign_in(page, token)
             expect(page.get_by_role("alert")).to_contain_text(words)
             expect(page.get_by_label("Token")).to_be_focused()

@@ -70,7 +70,8 @@ class UploadTest(PageTest):
         heading(page, "Upload 1")
         expect(news(page)).to_have_text("Upload 1 is created.")
         job = self.service.jobs[1]
-        self.assertEqual((job["project"], job["package"], job["repository"], job["arch"]), ("Cloud:Images", "leap-ec2", "images", "x86_64"))
+        named = [job[field] for field in ("project", "repository", "package", "arch")]
+        self.assertEqual(named, ["Cloud:Images", "images", "leap-ec2", "x86_64"])
         self.assertEqual(job["wishes"], {})
 
     def test_all_wishes(self):
