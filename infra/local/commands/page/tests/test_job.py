@@ -59,7 +59,7 @@ class JobTest(PageTest):
         run_clock(page, 6)
         expect(page.locator("[data-details]")).to_have_text("killed")
         looks = len(self.service.calls)
-        run_clock(page, 20)
+        run_clock(page, 16)
         self.assertEqual(len(self.service.calls), looks)
 
     def test_a_view_that_is_left_looks_no_more(self):
@@ -67,7 +67,7 @@ class JobTest(PageTest):
         page.get_by_role("link", name="New upload").click()
         heading(page, "New upload")
         looks = len(self.service.calls)
-        run_clock(page, 20)
+        run_clock(page, 16)
         self.assertEqual(len(self.service.calls), looks)
 
     def test_an_upload_is_aborted_after_a_question(self):

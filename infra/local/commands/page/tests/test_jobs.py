@@ -92,18 +92,18 @@ class JobsTest(PageTest):
             run_clock(page, seconds)
             return self.service.count(LIST) - before
 
-        # After 2, 5, 9.5, 16, 26, 41, and 56 seconds, about.
-        self.assertIn(looks(30), (4, 5, 6))
-        self.assertIn(looks(30), (1, 2, 3))
+        # After 2, 5, 9.5, 16, 26 and 41 seconds, about.
+        self.assertIn(looks(20), (3, 4, 5))
+        self.assertIn(looks(20), (1, 2))
         page.evaluate(HIDE, True)
-        self.assertEqual(looks(20), 0)
+        self.assertEqual(looks(16), 0)
         page.evaluate(HIDE, False)
         settle(page)
         self.service.move(1, "failed", details="killed")
         page.evaluate(HIDE, True)
         page.evaluate(HIDE, False)
         expect(self.rows(page)).to_contain_text("killed")
-        self.assertLessEqual(looks(20), 1)
+        self.assertLessEqual(looks(16), 1)
 
     def test_a_list_that_is_refused_is_tried_again(self):
         self.service.add_job("scheduled")
