@@ -53,6 +53,7 @@ async function shown(problem, look) {
     return found;
   } catch (refusal) {
     showProblem(problem, refusal);
-    return Look.REFUSED;
+    // What is not there does not come.
+    return refusal.status === 404 ? Look.END : Look.REFUSED;
   }
 }

@@ -7,12 +7,15 @@ const VERDICTS = {
   switched_off: "switched off by the operators of this service",
 };
 
-function roleView() {
+function roleView(_id, _given, leaving) {
   const { content, parts } = copyOf("role-view");
   const [arn, region] = ["arn", "role-region"].map((id) => content.getElementById(id));
   const heading = content.getElementById("connected-heading");
 
   const show = (role) => {
+    if (leaving.aborted) {
+      return;
+    }
     showGuide(role, parts);
     showConnected(role, parts);
     arn.value = role.arn ?? arn.value;

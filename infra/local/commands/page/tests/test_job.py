@@ -93,6 +93,8 @@ class JobTest(PageTest):
         page = self.signed_in("#/jobs/7")
         expect(page.get_by_role("alert")).to_have_text("no such job")
         expect(self.log(page)).to_be_hidden()
+        page.get_by_role("link", name="Uploads").click()
+        heading(page, "Uploads")
 
     def test_markup_in_a_log_is_text(self):
         self.service.write(1, "<img src=x onerror=alert(1)><script>alert(2)</script>\n")

@@ -1,7 +1,7 @@
 from playwright.sync_api import expect
 
-from page.service import TOKEN
-from page.tests.visit import PageTest, heading, sign_in
+from page.service import ROLE, TOKEN
+from page.tests.visit import PageTest, heading, settle, sign_in
 
 STORED = "() => [...Object.values(sessionStorage), ...Object.values(localStorage), document.cookie].join()"
 
@@ -59,6 +59,22 @@ class SignInTest(PageTest):
         expect(page.get_by_role("alert")).to_have_text("the token was revoked")
         expect(page.get_by_label("Token")).to_be_visible()
         self.assertEqual(page.evaluate(STORED), "")
+
+    def test_an_answer_that_comes_after_the_end_changes_nothing(self):
+        page = self.signed_in()
+        heading(page, "Your role")
+        held = []
+        page.route("**/v1/me/role", lambda route: held.append(route))
+        page.get_by_label("The role's ARN").fill(ROLE)
+        page.get_by_label("Region of new AMIs").fill("eu-central-1")
+        page.get_by_role("button", name="Try and connect the role").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token")).to_be_focused()
+        self.assertEqual(len(held), 1)
+        with page.expect_response("**/v1/me/role"):
+            held[0].continue_()
+        settle(page)
+        expect(page.get_by_label("Token")).to_be_focused()
 
     def test_a_service_that_does_not_answer_is_no_reason_to_sign_out(self):
         self.service.connect()
