@@ -20,16 +20,11 @@ function showText(part, text) {
   part.hidden = !text;
 }
 
-function link(href, text) {
+/** A link to another site, which learns nothing of this page. */
+function outsideLink(href, text) {
   const anchor = document.createElement("a");
   anchor.href = href;
   anchor.textContent = text;
-  return anchor;
-}
-
-/** A link to another site, which learns nothing of this page. */
-function outsideLink(href, text) {
-  const anchor = link(href, text);
   anchor.target = "_blank";
   anchor.rel = "noopener noreferrer";
   return anchor;
