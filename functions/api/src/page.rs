@@ -35,6 +35,7 @@ const SCRIPT: &str = concat!(
     include_str!("../page/script/upload.js"),
     include_str!("../page/script/jobs.js"),
     include_str!("../page/script/job.js"),
+    include_str!("../page/script/tokens.js"),
     include_str!("../page/script/page.js"),
 );
 

@@ -1,6 +1,6 @@
 // Which view is shown: the part of the address behind the `#` says so, and never reaches the service.
 
-const VIEWS = { jobs: jobsView, upload: uploadView, role: roleView };
+const VIEWS = { jobs: jobsView, upload: uploadView, role: roleView, tokens: tokensView };
 
 /** Ends what the current view has going on. */
 let leave = new AbortController();

@@ -55,14 +55,14 @@ function showGuide(role, parts) {
   if (linked) {
     parts.link.href = role.quick_create_url;
   }
-  offerCopy(parts.copyAccount, "The account", role.service_account);
-  offerCopy(parts.copyExternalId, "The external ID", role.external_id);
+  offerCopy(parts.copyAccount, "The account", () => role.service_account);
+  offerCopy(parts.copyExternalId, "The external ID", () => role.external_id);
 }
 
 function offerCopy(button, what, text) {
   button.hidden = !navigator.clipboard;
   button.onclick = async () => {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(text());
     announce(`${what} is copied.`);
   };
 }

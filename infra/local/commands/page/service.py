@@ -18,6 +18,10 @@ PAGE = TOP / "functions" / "api" / "page"
 SOURCE = TOP / "functions" / "api" / "src" / "page.rs"
 
 TOKEN = f"cloudup_tom_{'0123456789abcdef' * 4}"
+NEW_TOKEN = f"cloudup_tom_{'fedcba9876543210' * 4}"
+THIS_TOKEN = "0123456789abcdef"
+"""The id of the token that the tests sign in with."""
+
 ROLE = "arn:aws:iam::111122223333:role/obs-cloudupload"
 REGION = "eu-central-1"
 LINK = "https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/create/review"
@@ -96,6 +100,7 @@ class Service(http.server.ThreadingHTTPServer):
 
     def reset(self):
         self.role, self.jobs, self.logs = None, {}, {}
+        self.tokens = {THIS_TOKEN: token(THIS_TOKEN, "browser", used=1795445900)}
         self.calls, self.mistakes, self.refusals = [], [], {}
         self.usable = True
 
@@ -215,8 +220,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def me(self, _query, _body):
         role = self.server.role or {"arn": None, "region": None}
-        token = {"id": "0123456789abcdef", "name": "laptop", "created": 1795445844, "expires": None, "used": None}
-        return 200, {"name": "tom", "created": 1795445844, "token": token, "role": role["arn"], "region": role["region"]}
+        own = self.server.tokens[THIS_TOKEN]
+        return 200, {"name": "tom", "created": 1795445844, "token": own, "role": role["arn"], "region": role["region"]}
+
+    def list_tokens(self, _query, _body):
+        return 200, {"tokens": list(self.server.tokens.values())}
+
+    def create_token(self, _query, body):
+        wish = self.json(body, {"name": str}, {"expires_in_days": int})
+        number = f"{len(self.server.tokens):016x}"
+        days = wish.get("expires_in_days")
+        made = token(number, wish["name"], expires=days and 1795445844 + 86400 * days)
+        self.server.tokens[number] = made
+        return 201, {**made, "token": NEW_TOKEN}
+
+    def remove_token(self, _query, _body, number):
+        if self.server.tokens.pop(number, None) is None:
+            raise Refused(404, f"there is no token '{number}'", mistake=True)
+        return 204, None
 
     def read_role(self, _query, _body):
         role, usable = self.server.role, self.server.usable
@@ -309,6 +330,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return 200, log[start:]
 
 
+def token(number, name, **fields):
+    return {"id": number, "name": name, "created": 1795445844, "expires": None, "used": None, **fields}
+
+
 def builds_of(project):
     if project not in OBS:
         raise Refused(404, f"the project '{project}' is none that users may upload from")
@@ -318,6 +343,9 @@ def builds_of(project):
 PROJECT = r"/v1/projects/([^/]+)"
 OPERATIONS = (
     (r"/v1/me", "GET", set(), Handler.me),
+    (r"/v1/me/tokens", "GET", set(), Handler.list_tokens),
+    (r"/v1/me/tokens", "POST", set(), Handler.create_token),
+    (r"/v1/me/tokens/([0-9a-f]{16})", "DELETE", set(), Handler.remove_token),
     (r"/v1/me/role", "GET", set(), Handler.read_role),
     (r"/v1/me/role", "PUT", set(), Handler.connect_role),
     (r"/v1/me/role", "DELETE", set(), Handler.forget_role),

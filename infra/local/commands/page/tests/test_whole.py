@@ -15,6 +15,7 @@ VIEWS = {
     "#/jobs": ("Uploads", "3: leap-ec2"),
     "#/jobs/1": ("Upload 1", "Created image"),
     "#/upload": ("New upload", "Which image of OBS"),
+    "#/tokens": ("Your tokens", "used here"),
     "#/role": ("Your role", "Uploads can use this role"),
 }
 """The heading of each view, and what is there once it is complete."""
@@ -125,8 +126,8 @@ class WholeTest(PageTest):
     def test_the_first_key_leads_past_the_menu(self):
         page = self.signed_in()
         heading(page, "Uploads")
-        # Back past what is before the heading: the button, and three links.
-        for _ in range(5):
+        # Back past what is before the heading: the button, and four links.
+        for _ in range(6):
             page.keyboard.press("Shift+Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         page.keyboard.press("Enter")
