@@ -16,8 +16,8 @@ SECONDS := 60
 TARGETS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up down test test-obs lint build package release try-release try-restore bench faults fuzz upgrade \
-    acceptance picture recording clean
+.PHONY: help needs demo up down test test-obs test-page screenshots lint build package release try-release try-restore \
+    bench faults fuzz upgrade acceptance picture recording clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -39,6 +39,12 @@ test: needs ## all checks and tests
 
 test-obs: build ## run it with the source server of OBS 2.9.4 and nginx, by both of its doors
 	@infra/local/test-obs $(OPTIONS)
+
+test-page: needs ## the page at the root of the API, in a headless Chromium; with the settings of a stack, on that, too
+	@infra/local/page test $(OPTIONS)
+
+screenshots: needs ## pictures of the page, into docs/page
+	@infra/local/page screenshots --write
 
 lint: needs ## formatting, clippy, workflow and templates
 	@infra/local/check lint

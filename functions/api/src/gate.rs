@@ -94,11 +94,17 @@ impl Gate {
         })
     }
 
+    /// Refuses a call from a network that is not allowed.
+    pub fn check_network(&self, origin: &Origin) -> Result<(), Refusal> {
+        match self.networks.have(origin.source_ip) {
+            true => Ok(()),
+            false => Err(Refusal::Network(origin.source_ip)),
+        }
+    }
+
     /// Lets in whoever sent these headers, if the secret is right.
     pub async fn admit(&self, origin: Origin, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        if !self.networks.have(origin.source_ip) {
-            return Err(Refusal::Network(origin.source_ip));
-        }
+        self.check_network(&origin)?;
         let who = match Credentials::of(headers).transpose()? {
             Some(Credentials::Secret { name, secret }) => Who::Caller {
                 rights: self.rights(&name, &secret).await?,

@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration};
 use lambda_http::{
     Body,
     aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
-    http::Method,
+    http::{HeaderMap, Method},
     tracing::{self, Instrument, Span},
 };
 use tokio::time::timeout;
 
 use crate::{
     api::Api,
-    caller::Origin,
+    caller::{Caller, Origin},
     json_protocol,
     obs_protocol::{self, problem::Problem, request::Request},
+    page::{self, PageFile},
 };
 
 /// How long a request may take. API Gateway gives up on an answer after 30 s, and says so in JSON (API Gateway
@@ -28,10 +29,15 @@ enum Protocol {
     Obs,
     /// That of the users of this service.
     Json,
+    /// That of their browsers.
+    Page(PageFile),
 }
 
 impl Protocol {
     fn of(event: &ApiGatewayV2httpRequest) -> Self {
+        if let Some(file) = PageFile::requested(event) {
+            return Protocol::Page(file);
+        }
         match json_protocol::is_for(event.raw_path.as_deref().unwrap_or_default()) {
             true => Protocol::Json,
             false => Protocol::Obs,
@@ -42,6 +48,7 @@ impl Protocol {
         match self {
             Protocol::Obs => obs_protocol::answer::response(Err(problem)),
             Protocol::Json => json_protocol::problem(&problem),
+            Protocol::Page(_) => page::problem(&problem),
         }
     }
 }
@@ -99,27 +106,37 @@ fn log_problem(problem: &Problem) {
     }
 }
 
-/// Nothing of a request is read before its caller is let in.
+/// Nothing of a request is read before its caller is let in. The page is for whoever may call at all.
 async fn handle(
     api: &Api,
     protocol: Protocol,
     origin: Origin,
     event: ApiGatewayV2httpRequest,
 ) -> Result<ApiGatewayV2httpResponse, Problem> {
-    let caller = api.gate.admit(origin, &event.headers).await?;
-    Span::current().record("caller", caller.known_as());
-    tracing::info!("let in");
-    let request = Request::from(event);
-    let access = api.access(&caller);
     match protocol {
+        Protocol::Page(file) => {
+            api.gate.check_network(&origin)?;
+            Ok(file.answer(&event.headers))
+        }
         Protocol::Obs => {
+            let caller = admit(api, origin, &event.headers).await?;
+            let request = Request::from(event);
             let operation = obs_protocol::operation::Operation::of(&request, &api.service)?;
+            let access = api.access(&caller);
             let answer = obs_protocol::perform(access, operation, request.encoding).await?;
             Ok(obs_protocol::answer::response(Ok(answer)))
         }
         Protocol::Json => {
-            let operation = json_protocol::operation::Operation::of(&request)?;
-            json_protocol::perform(access, operation).await
+            let caller = admit(api, origin, &event.headers).await?;
+            let operation = json_protocol::operation::Operation::of(&Request::from(event))?;
+            json_protocol::perform(api.access(&caller), operation).await
         }
     }
+}
+
+async fn admit(api: &Api, origin: Origin, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let caller = api.gate.admit(origin, headers).await?;
+    Span::current().record("caller", caller.known_as());
+    tracing::info!("let in");
+    Ok(caller)
 }

@@ -1,7 +1,8 @@
-//! The HTTP API: OBS's `/cloudupload`, and `/v1` for the users of this service, behind an API Gateway HTTP API.
+//! The HTTP API: OBS's `/cloudupload`, and `/v1` for the users of this service, with a page for their browsers, behind an API
+//! Gateway HTTP API.
 //!
 //! Two layers: `api` is what the API does, in types; above it, `obs_protocol` is how OBS speaks (paths, parameters, XML, status
-//! codes), and `json_protocol` how users do. Between them, `gate` lets callers in, and `caller` is who calls. `http` leads a
+//! codes), and `json_protocol` how users do; `page` is what their browsers get. Between them, `gate` lets callers in, and `caller` is who calls. `http` leads a
 //! request through all of these.
 
 mod api;
@@ -10,6 +11,7 @@ mod gate;
 mod http;
 pub mod json_protocol;
 pub mod obs_protocol;
+mod page;
 #[cfg(test)]
 mod sample_event;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod gate;
 mod kill;
 mod list;
 mod log;
+mod page;
 mod status;
 mod submission;
 mod users;

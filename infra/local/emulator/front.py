@@ -64,7 +64,8 @@ class Front:
         elif scope["type"] == "http":
             status, headers, body = await self.answer(scope, receive)
             headers.setdefault("apigw-requestid", secrets.token_urlsafe(12))
-            body = b"" if scope["method"] == "HEAD" else body
+            # A function may answer without a body.
+            body = b"" if scope["method"] == "HEAD" or body is None else body
             await ministack._send_response(ministack._with_date_header(send), status, headers, body)
 
     async def answer(self, scope: dict, receive: Any) -> Answer:

@@ -110,7 +110,7 @@ fn base64_length(bytes: usize) -> usize {
 }
 
 /// With the least effort: lists of jobs repeat themselves so much that more of it gains little.
-fn gzipped(text: &str) -> io::Result<Vec<u8>> {
+pub fn gzipped(text: &str) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text.as_bytes())?;
     encoder.finish()

@@ -1,5 +1,6 @@
 """A search for secrets in everything that a run has logged."""
 
+import re
 import urllib.parse
 
 from common import aws
@@ -8,6 +9,9 @@ from common.loopback import without_secret
 
 LOGS = "Logs_20140328"
 """The target prefix of CloudWatch Logs (its service model)."""
+
+TOKEN = re.compile(r"cloudup_[A-Za-z0-9._-]+_[0-9a-f]{64}")
+"""What a user's token looks like, whosever it is."""
 
 
 def secrets_of(env):
@@ -39,7 +43,8 @@ def search(env, folder):
 
 
 def names_in(text, secrets):
-    return [name for name, secret in secrets.items() if secret in text]
+    names = [name for name, secret in secrets.items() if secret in text]
+    return names + ["a user's token"] * bool(TOKEN.search(text))
 
 
 def groups(env):

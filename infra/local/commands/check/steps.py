@@ -1,13 +1,12 @@
 """The steps, in two lanes: with Cargo, which has one lock for all that it builds, and without."""
 
-import filecmp
 import os
 import shutil
 import sys
 
 from check import described_api, logged_metrics, secrets, user_link
 from check.lanes import Step
-from common import settings
+from common import node, settings
 from common.failure import Failure
 from common.paths import BINARIES, COMMANDS, LOCAL, TARGET, TOP
 from needs.report import report
@@ -25,23 +24,13 @@ WORKSPACE = ("--profile", "quick", "--locked", "--workspace")
 
 
 def workflow(shell):
-    shell(STACK, "tools", "asl")
-    # npm takes a folder that is reached by a link for a package of its own.
-    home, lock = (TOOLS / "asl").resolve(), "package-lock.json"
-    installed = home / "installed-lock.json"
-    if not installed.exists() or not filecmp.cmp(LOCAL / lock, installed, shallow=False):
-        shutil.copy2(LOCAL / "package.json", home)
-        shutil.copy2(LOCAL / lock, home)
-        env = {**shell.env, "PATH": f"{home / 'bin'}:{shell.env['PATH']}"}
-        shell("npm", "ci", "--prefix", home, "--ignore-scripts", "--no-audit", "--no-fund", env=env)
-        # Copied last: whoever was interrupted begins again.
-        shutil.copy2(LOCAL / lock, installed)
+    node.install(shell, shell.env)
     # The validator takes ${ReceiveArn} and the like for ARNs, but no integration of an unknown partition.
     definition = (TOP / "infra" / "upload.asl.json").read_text().replace("${Partition}", "aws")
     deployed = FOLDER / "upload.asl.json"
     deployed.write_text(definition)
-    validator = home / "node_modules" / ".bin" / "asl-validator"
-    shell(home / "bin" / "node", validator, "--json-path", deployed, "--no-arn-check")
+    validator = node.MODULES / ".bin" / "asl-validator"
+    shell(node.PROGRAM, validator, "--json-path", deployed, "--no-arn-check")
 
 
 def template(name):
@@ -106,6 +95,11 @@ def link_for_users(_shell):
 def api_as_described(shell):
     shell(STACK, "tools", "schemathesis")
     described_api.hold(shell, settings.read(FOLDER / "env"), TOOLS / "schemathesis" / "bin" / "schemathesis")
+
+
+def page(shell):
+    """On the stack, too, if it runs."""
+    shell(LOCAL / "page", "test", env=settings.environment(FOLDER / "env", shell.env))
 
 
 def both_doors(shell):
@@ -211,6 +205,7 @@ TESTS = (
         Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
+        Step("page in a browser", page),
         Step("API against its description", api_as_described),
     ],
 )

@@ -25,6 +25,12 @@ def program(name):
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is not None
 
 
+def chromium():
+    """The program of Chromium or Chrome, by any name that systems give it; None if there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def venv():
     """Debian's Python lacks ensurepip, which puts pip into a new environment, until python3-venv is installed."""
     return importlib.util.find_spec("venv") is not None and importlib.util.find_spec("ensurepip") is not None

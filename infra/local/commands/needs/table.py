@@ -59,6 +59,11 @@ SOURCE_SERVER = Need(
     # The other systems have none, or none of a version that has cloud upload.
     Packages("obs-server", "", ""),
 )
+CHROMIUM = Need(
+    "Chromium",
+    lambda: probes.chromium() is not None,
+    Packages("chromium", "chromium", "chromium"),
+)
 GIT = program("git", "git", "git", "git")
 DOT = program("dot", "graphviz", "graphviz", "graphviz")
 
@@ -73,6 +78,7 @@ def rust_library(architecture):
 BUILD = (PYTHON_VENV, C_COMPILER, CARGO, RUST)
 LINT = (*BUILD, CLIPPY, RUSTFMT)
 DISK = (MKFS, FSCK, XZ)
+PAGE = (PYTHON_VENV, CHROMIUM)
 OBS = (SOURCE_SERVER, NGINX, OPENSSL)
 
 
@@ -83,7 +89,7 @@ def needs_of(command, architecture):
         "up": BUILD,
         "demo": (CURL, CMP, *DISK, *BUILD),
         "lint": LINT,
-        "test": (CURL, GIT, *DISK, *LINT),
+        "test": (CURL, GIT, *PAGE, *DISK, *LINT),
         "test-obs": (*OBS, *DISK, *BUILD),
         "package": (*BUILD, rust_library(architecture)),
         "release": (GIT, *BUILD, rust_library(architecture)),
@@ -98,4 +104,6 @@ def needs_of(command, architecture):
         "picture": (DOT,),
         "recording": (CURL, CMP, *DISK, *BUILD),
         "make-disk": DISK,
+        "test-page": PAGE,
+        "screenshots": PAGE,
     }.get(command, ())

@@ -78,7 +78,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refusal("400 path is not utf-8") from None
         segments = path.removeprefix("/public").rstrip("/").split("/")[1:]
         parameters = urllib.parse.parse_qsl(query, keep_blank_values=True)
-        reply = self.replier(segments[0], len(segments))
+        reply = self.replier("".join(segments[:1]), len(segments))
         if self.command not in ("GET", "HEAD") or not reply:
             raise Refusal(f"400 unknown request: {self.command}:{path}")
         if reply == self.reply_results:

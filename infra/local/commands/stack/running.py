@@ -2,12 +2,13 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import urllib.error
 import urllib.request
 
-from common import settings
+from common import local_user, settings
 from common.failure import Failure
 from common.loopback import no_proxy, without_secret
 from common.paths import BINARIES, COMMANDS, LOCAL, shown
@@ -36,7 +37,12 @@ def up(options):
         write_settings(folder, url, deployment, data, obs_root, faults_url)
         with step("api: the first answer"):
             require_answer(url, emulator.log)
+        user = user_up(folder)
     print(f"The cloud uploader is at {url}; its settings are in {shown(folder / 'env')}.")
+    if user:
+        print(f"Its page is at {local_user.page_url({'CLOUDUPLOAD_URL': url})}: sign in with the token")
+        print(f"    {user.token}")
+        print(f"and connect the role {user.role} in {USER_REGION}.")
 
 
 def down(folder, clean):
@@ -46,7 +52,7 @@ def down(folder, clean):
         for name in ("emulator", "faults", "obs"):
             if end(folder / f"{name}.pid"):
                 print(f"{name} has ended")
-        for name in ("env", "deployed", "external-id"):
+        for name in ("env", "deployed", "external-id", "user"):
             (folder / name).unlink(missing_ok=True)
         if clean:
             for name in ("emulator", "obs"):
@@ -102,6 +108,21 @@ def emulator_data(folder):
     return folder / "emulator"
 
 
+def user_up(folder):
+    """A user for the page, if the release has users."""
+    env, file = settings.read(folder / "env"), folder / "user"
+    if not env["USERS_TABLE"]:
+        return None
+    if file.exists():
+        user = local_user.LocalUser(*json.loads(file.read_text()))
+        if local_user.is_known(env, user.token):
+            return user
+    user = local_user.make(env, "tom")
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(user))
+    return user
+
+
 def write_settings(folder, url, deployment, data, obs_root, faults_url):
     service, user = deployment.service_outputs(), deployment.user_outputs()
     values = {
@@ -113,6 +134,7 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
         "USER_ACCOUNT": USER_ACCOUNT,
         "FRONTEND_SECRET": service.get("FrontendSecret", ""),
         "CALLERS_TABLE": service.get("CallersTable", ""),
+        "USERS_TABLE": service.get("UsersTable", ""),
         "SERVICE_ACCOUNT": service["ServiceAccount"],
         "JOBS_TABLE": service["JobsTable"],
         "SLOTS_TABLE": service["SlotsTable"],

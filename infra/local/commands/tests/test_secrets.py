@@ -11,6 +11,7 @@ class SecretsTest(unittest.TestCase):
             ("http://obs:s3cret@127.0.0.1", "the secret of OBS"),
             ("Authorization: Basic b2JzOnMzY3JldA==", "the same as it is sent"),
             ('{"ExternalId": "id-17"}', "the external ID"),
+            (f"Authorization: Bearer cloudup_tom_m_{'0f' * 32}", "a user's token"),
         ):
             self.assertEqual(names_in(line, secrets), [name])
         self.assertEqual(names_in("Created image: ami-1", secrets), [])
