@@ -17,6 +17,10 @@ from stack.deployment import architecture_here
 STACK = LOCAL / "stack"
 TOOLS = TARGET / "tools"
 FOLDER = TARGET / "test"
+OSC_PLUGIN = TOP / "clients" / "osc"
+OSCS = ("osc-oldest", "osc")
+"""Environments with the oldest osc that its plugin works with, and with the newest."""
+
 FUZZERS = TOP / "tests" / "fuzz" / "Cargo.toml"
 PORTS = ("--port", 4666, "--api-port", 4680, "--obs-port", 4682, "--faults-port", 4690)
 
@@ -89,6 +93,19 @@ def emulator(shell):
     shell(TOOLS / "emulator" / "bin" / "python", "-B", LOCAL / "emulator" / "test_emulator.py")
 
 
+def osc_plugin(shell):
+    for name in OSCS:
+        shell(STACK, "tools", name)
+        install = ("--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--force-reinstall")
+        shell(TOOLS / name / "bin" / "pip", "install", *install, OSC_PLUGIN)
+        osc_plugin_tests(shell, name, "test_*.py")
+
+
+def osc_plugin_tests(shell, name, pattern, **options):
+    unittest = ("-m", "unittest", "discover", "-s", OSC_PLUGIN / "tests", "-t", OSC_PLUGIN, "-p", pattern)
+    shell(TOOLS / name / "bin" / "python", "-B", *unittest, **options)
+
+
 def stack_up(shell):
     shell(STACK, "up", "--dir", FOLDER, *PORTS)
 
@@ -100,6 +117,12 @@ def link_for_users(_shell):
 def api_as_described(shell):
     shell(STACK, "tools", "schemathesis")
     described_api.hold(shell, settings.read(FOLDER / "env"), TOOLS / "schemathesis" / "bin" / "schemathesis")
+
+
+def osc_plugin_on_stack(shell):
+    env = {**settings.environment(FOLDER / "env", shell.env), "PYTHONPATH": str(COMMANDS)}
+    for name in OSCS:
+        osc_plugin_tests(shell, name, "on_stack.py", env=env)
 
 
 def both_doors(shell):
@@ -181,9 +204,11 @@ TESTS = (
     [
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
+        Step("tests of the plugin of osc", osc_plugin),
         Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
+        Step("tests of the plugin on the stack", osc_plugin_on_stack),
         Step("API against its description", api_as_described),
     ],
 )
