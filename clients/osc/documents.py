@@ -104,8 +104,12 @@ def fish(parser):
             f"-a {name} -d {quoted(summary)}"
         )
         for action in options(subcommand):
-            flags = "".join(f" -l {flag[2:]}" if flag.startswith("--") else f" -s {flag[1:]}" for flag in action.option_strings)
-            values = f" -x -a {quoted(' '.join(action.choices))}" if action.choices else " -r" if action.nargs != 0 else ""
+            flags = "".join(
+                f" -l {flag[2:]}" if flag.startswith("--") else f" -s {flag[1:]}" for flag in action.option_strings
+            )
+            values = (
+                f" -x -a {quoted(' '.join(action.choices))}" if action.choices else " -r" if action.nargs != 0 else ""
+            )
             condition = quoted(f"{seen}; and __fish_seen_subcommand_from {name}")
             lines.append(f"complete -c osc -f -n {condition}{flags}{values} -d {quoted(action.help)}")
     return "\n".join([*lines, ""])

@@ -1,5 +1,7 @@
-"""The commands, as osc takes them. osc reads this module at each of its starts, so what a command needs is imported when
-it runs."""
+"""The commands, as osc takes them.
+
+osc reads this module at each of its starts. So what a command needs is imported when it runs.
+"""
 
 import argparse
 import sys
@@ -9,7 +11,10 @@ from osc.commandline import OscCommand
 
 WISHES = {
     "route": (["direct", "import", "copy"], "the way into your account (the best one that your role allows)"),
-    "boot_mode": (["legacy-bios", "uefi", "uefi-preferred"], "the AMI's boot mode (as the disk's partition table tells)"),
+    "boot_mode": (
+        ["legacy-bios", "uefi", "uefi-preferred"],
+        "the AMI's boot mode (as the disk's partition table tells)",
+    ),
     "tpm_support": (["v2.0", "none"], "whether instances get a TPM (none)"),
     "imds_support": (["v2.0", "none"], "whether instances answer by IMDSv2 only (v2.0)"),
     "ena_support": (["true", "false"], "enhanced networking (true)"),
@@ -58,7 +63,7 @@ class Subcommand(OscCommand):
     def name_parent(self):
         """osc leaves the parent's name out of the usage."""
         self.parser.prog = f"osc [global opts] cloudupload {self.name}"
-        vars(self.parser).pop("_formatter", None)  # of osc 1.27 and later, which keeps the name
+        vars(self.parser).pop("_formatter", None)  # in which newer versions of osc keep the name
 
     def run(self, args):
         if args.positional_args:
@@ -110,10 +115,19 @@ class Upload(Subcommand):
 
     def init_arguments(self):
         super().init_arguments()
-        self.add_argument("-w", "--watch", action="store_true", help="watch the new job, as 'osc cloudupload watch' does")
+        self.add_argument(
+            "-w", "--watch", action="store_true", help="watch the new job, as 'osc cloudupload watch' does"
+        )
         self.add_argument("--region", metavar="REGION", help="where the AMI is made (the region of your role's setup)")
         self.add_argument("--ami-name", metavar="NAME", help="the AMI's name (the file's)")
-        self.add_argument("--tag", metavar="KEY=VALUE", type=tag, action="append", default=[], help="a tag for AMI and snapshot, any number of times")
+        self.add_argument(
+            "--tag",
+            metavar="KEY=VALUE",
+            type=tag,
+            action="append",
+            default=[],
+            help="a tag for AMI and snapshot, any number of times",
+        )
         for name, (values, help_text) in WISHES.items():
             option = name.replace("_", "-")
             metavar = None if values else option.upper().rpartition("-")[2]

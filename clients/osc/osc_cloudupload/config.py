@@ -1,7 +1,7 @@
 """Where the address of the cloud uploader and the user's token are kept.
 
-As osc does it for the APIs of OBS: the token is the password of a section in oscrc that has the uploader's address for its
-name, and one of osc's credentials managers keeps it. The section of an OBS names the uploader that goes with it:
+As osc does it for the APIs of OBS: oscrc has a section with the uploader's address as its name, and the token is its
+password, which one of osc's credentials managers keeps. The section of an OBS names the uploader that goes with it:
 
     [https://api.opensuse.org]
     cloudupload_url = https://abc123.execute-api.eu-central-1.amazonaws.com

@@ -42,7 +42,7 @@ def signed_in(url):
         return config.Service(url, token)
     if not terminal.is_there():
         raise Failure(
-            f"there is no terminal to ask for address and token on: set {config.URL_VARIABLE} and {config.TOKEN_VARIABLE}"
+            f"there is no terminal to ask for address and token: set {config.URL_VARIABLE} and {config.TOKEN_VARIABLE}"
         )
     url = url or config.checked_url(ask("Address of the cloud uploader"))
     tell("The operators of the cloud uploader give you a token. What you type is not shown.")

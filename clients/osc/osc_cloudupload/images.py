@@ -58,7 +58,10 @@ def only(images, of):
 
 
 def pick(images):
-    rows = [(f"{number:3}", image.package, f"{image.repository}/{image.arch}", image.filename) for number, image in enumerate(images, 1)]
+    rows = [
+        (f"{number:3}", image.package, f"{image.repository}/{image.arch}", image.filename)
+        for number, image in enumerate(images, 1)
+    ]
     terminal.tell(table(rows))
     while True:
         answer = terminal.ask(f"Which image? 1 to {len(images)}")

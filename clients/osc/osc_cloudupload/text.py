@@ -44,10 +44,19 @@ def role(role):
         (route["route"], VERDICTS.get(route["verdict"], route["verdict"]), ", ".join(route.get("missing", [])))
         for route in report["routes"]
     ]
-    lines = [f"Connected: {role['arn']}, for images in {role['region']}", "", table([("ROUTE", "MAY", "LACKS"), *routes])]
+    lines = [
+        f"Connected: {role['arn']}, for images in {role['region']}",
+        "",
+        table([("ROUTE", "MAY", "LACKS"), *routes]),
+    ]
     if report["missing"]:
         lines += ["", f"Every upload needs what the role lacks: {', '.join(report['missing'])}"]
-    lines += ["", "Uploads can succeed." if role["usable"] else "Uploads fail until the role may more. Add it, and run 'osc cloudupload setup' again."]
+    lines += [
+        "",
+        "Uploads can succeed."
+        if role["usable"]
+        else "Uploads fail until the role may more. Add it, and run 'osc cloudupload setup' again.",
+    ]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """What osc loads: `osc cloudupload` and its subcommands.
 
-osc takes only classes that the loaded module defines, so they are made here. The wheel has this file at both places where
-osc looks: the folder of the package `osc.commands`, the only one in a virtual environment, and `osc-plugins`.
+osc takes only classes that the loaded module defines, so they are made here. The wheel has this file at both places
+where osc looks: the folder of the package `osc.commands`, the only one in a virtual environment, and `osc-plugins`.
 """
 
 from osc_cloudupload import commands

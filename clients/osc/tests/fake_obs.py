@@ -19,7 +19,9 @@ class Obs(Server):
     def answer(self, method, path, query, headers, _body):
         credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if headers.get("Authorization") != f"Basic {credentials}":
-            raise Refusal(401, status("Authentication required"), "text/xml", [("WWW-Authenticate", 'Basic realm="OBS"')])
+            raise Refusal(
+                401, status("Authentication required"), "text/xml", [("WWW-Authenticate", 'Basic realm="OBS"')]
+            )
         _, build, project, result = path.split("/")
         if (method, build, result, query.pop("view")) != ("GET", "build", "_result", "binarylist"):
             raise Refusal(404, status(f"unknown request: {method} {path}"), "text/xml")
@@ -32,7 +34,7 @@ class Obs(Server):
         xml = '<resultlist state="0123">'
         for place in sorted((self.root / project).glob(f"{repository}/{arch}")):
             repository, arch = place.parts[-2:]
-            xml += f'<result project="{project}" repository="{repository}" arch="{arch}" code="published" state="published">'
+            xml += f'<result project="{project}" repository="{repository}" arch="{arch}" code="published">'
             for folder in sorted(folder for name in packages for folder in place.glob(name)):
                 xml += f"<binarylist package={quoteattr(folder.name)}>"
                 for file in sorted(folder.iterdir()):

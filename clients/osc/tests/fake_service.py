@@ -53,10 +53,20 @@ class Service(Server):
 
     def me(self, _query, _body):
         token = {"id": "00" * 8, "name": "laptop", "created": CREATED, "expires": None, "used": None}
-        return {"name": "tom", "created": CREATED, "token": token, "role": self.role["arn"], "region": self.role["region"]}
+        return {
+            "name": "tom",
+            "created": CREATED,
+            "token": token,
+            "role": self.role["arn"],
+            "region": self.role["region"],
+        }
 
     def role_setup(self, _query, _body):
-        user = {"service_account": "210987654321", "external_id": "tom-s-own-id", "quick_create_url": self.quick_create_url}
+        user = {
+            "service_account": "210987654321",
+            "external_id": "tom-s-own-id",
+            "quick_create_url": self.quick_create_url,
+        }
         return {**user, "connected": CREATED if self.role["arn"] else None, **self.role}
 
     def connect(self, query, body):

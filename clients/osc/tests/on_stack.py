@@ -69,7 +69,10 @@ def token():
     """The token of a new user, whom an administrator makes."""
     secret = secrets.token_hex(32)
     key = {"name": {"S": NAME}}
-    rights = {"rights": {"S": "administer_users"}, "secrets": {"L": [{"S": hashlib.sha256(secret.encode()).hexdigest()}]}}
+    rights = {
+        "rights": {"S": "administer_users"},
+        "secrets": {"L": [{"S": hashlib.sha256(secret.encode()).hexdigest()}]},
+    }
     aws.dynamodb(os.environ, "PutItem", TableName=os.environ["CALLERS_TABLE"], Item={**key, **rights})
     users = f"{ADDRESS.replace('://', f'://{NAME}:{secret}@')}/v1/users"
     is_json = {"Content-Type": "application/json"}

@@ -20,12 +20,18 @@ class Home:
         self.folder = Path(folder)
         self.oscrc = self.folder / "oscrc"
         self.oscrc.write_text(
-            f"[general]\napiurl = {obs_url}\n\n# a comment\n[{obs_url}]\nuser = {user}\npass = {password}\nallow_http = 1\n"
+            f"[general]\napiurl = {obs_url}\n\n# a comment\n[{obs_url}]\n"
+            f"user = {user}\npass = {password}\nallow_http = 1\n"
         )
         self.oscrc.chmod(0o600)
         kept = ("PATH", "LANG", "COVERAGE_PROCESS_START")
         self.env = {name: os.environ[name] for name in kept if name in os.environ}
-        self.env |= {"HOME": str(self.folder), "OSC_CONFIG": str(self.oscrc), "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
+        self.env |= {
+            "HOME": str(self.folder),
+            "OSC_CONFIG": str(self.oscrc),
+            "PYTHONIOENCODING": "utf-8",
+            "TERM": "xterm",
+        }
 
     def osc(self, *words, cwd=None, env=None, **options):
         """Runs `osc cloudupload …` without a terminal."""

@@ -206,7 +206,13 @@ class Errors(World):
 
     def test_a_token_is_not_sent_in_the_clear_nor_to_an_odd_address(self):
         self.sign_in()
-        for url in ("http://example.invalid", "ftp://127.0.0.1", "example.invalid", "https://a:b@example.invalid", "https://"):
+        for url in (
+            "http://example.invalid",
+            "ftp://127.0.0.1",
+            "example.invalid",
+            "https://a:b@example.invalid",
+            "https://",
+        ):
             with self.subTest(url):
                 self.assertIn(f"'{url}'", self.fails("list", env={"OSC_CLOUDUPLOAD_URL": url}))
 

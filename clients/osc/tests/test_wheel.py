@@ -8,6 +8,7 @@ from pathlib import Path
 
 import osc.commands
 
+import osc_cloudupload
 from osc_cloudupload import commands
 from tests.osc import OSC
 from tests.world import World
@@ -33,7 +34,9 @@ class Places(World):
 
     def test_osc_finds_it_beside_its_own_commands(self):
         self.assertTrue(Path(osc.commands.__path__[0], "cloudupload.py").exists())
-        done = subprocess.run([OSC, "help", "cloudupload"], env=self.home.env, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [OSC, "help", "cloudupload"], env=self.home.env, capture_output=True, text=True, check=True
+        )
         for name in NAMES:
             self.assertRegex(done.stdout, rf"\n +{name} ")
 
@@ -69,7 +72,12 @@ class Documents(unittest.TestCase):
 
     def complete(self, *words):
         """What bash offers for the last word."""
-        script = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _osc_cloudupload osc "${!#}" "${@: -2:1}"; echo "${COMPREPLY[*]}"'
+        script = """
+            source "$0"
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+            _osc_cloudupload osc "${@: -1}" "${@: -2:1}"
+            echo "${COMPREPLY[*]}"
+        """
         file = Path(sys.prefix, "share", "osc-cloudupload", "completion.bash")
         command = ["bash", "--norc", "-c", script, file, *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -104,3 +112,12 @@ class Sources(unittest.TestCase):
         source = (self.top / "functions" / "cloudupload" / "src" / "obs.rs").read_text()
         endings = re.search(r"const CLOUD_IMAGES: \[&str; \d\] = \[(.*?)\]", source)[1]
         self.assertEqual(tuple(re.findall(r'"(.*?)"', endings)), images.ENDINGS)
+
+    def test_the_licence_is_that_of_the_uploader(self):
+        here = Path(__file__).resolve().parents[1]
+        self.assertEqual((here / "LICENSE").read_bytes(), (self.top / "LICENSE").read_bytes())
+
+    def test_the_package_for_openSUSE_has_the_same_version(self):
+        here = Path(__file__).resolve().parents[1]
+        version = re.search(r"^Version: +(\S+)$", (here / "osc-cloudupload.spec").read_text(), re.M)[1]
+        self.assertEqual(version, osc_cloudupload.__version__)

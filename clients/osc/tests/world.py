@@ -1,8 +1,5 @@
 """What a test has: an OBS with images, a cloud uploader, and a home."""
 
-import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
