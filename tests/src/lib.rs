@@ -19,5 +19,5 @@ pub use fault_client::{FaultClient, RuleGuard};
 pub use job::{Job, JobId};
 pub use proxy::{CallCount, Fault, Rule};
 pub use route::Route;
-pub use stack::{AccountSettings, Queue, Stack, Upload};
+pub use stack::{AccountSettings, Queue, Stack, Trust, Upload};
 pub use wait::{poll, until};

@@ -8,8 +8,10 @@ mod executions;
 mod lambda;
 mod obs;
 mod records;
+mod roles;
 mod slots;
 mod stalled_jobs;
+mod users;
 mod waits;
 
 use aws_config::{BehaviorVersion, Region};
@@ -20,6 +22,7 @@ use crate::environment::env_var;
 pub use account::snapshots;
 pub use account_settings::AccountSettings;
 pub use obs::{DISK_FILE, Upload};
+pub use roles::Trust;
 pub use slots::Queue;
 
 /// The local stack, with clients for both accounts.

@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
 };
 use cloudupload::{
     dispatch::Dispatcher,
-    job::{Job, JobId, State, TaskToken, UploadRequest},
+    job::{Creator, Job, JobId, Owner, State, TaskToken, UploadRequest},
     machine::TaskTokens,
     store::{Jobs, Limits, Queued, Slots, StoreError, Waiter},
 };
@@ -73,11 +73,16 @@ impl World {
 
     /// A job that has been received.
     async fn job(&self, user: &str) -> Job {
+        let request = request(user);
+        let creator = Creator {
+            caller: None,
+            owner: Owner::Obs(request.user.clone()),
+        };
         let job = self
             .jobs
             .create(
-                request(user),
-                None,
+                request,
+                creator,
                 JobId::new(1).expect("1 is a number of a job"),
             )
             .await
@@ -108,6 +113,7 @@ fn waiter(job: &Job) -> Waiter {
     Waiter {
         job: job.id,
         user: job.request.user.clone(),
+        owner: job.owner.clone(),
         execution: job.id.execution_name(),
         since: job.created,
         places: Vec::new(),

@@ -12,6 +12,12 @@ from pathlib import Path
 OSC = Path(sys.executable).with_name("osc")
 TIMEOUT = 60
 
+ON_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # getpass opens /dev/tty
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 class Home:
     """A home directory with an oscrc for one OBS."""
@@ -51,16 +57,23 @@ class Home:
 
         Returns its exit code and all that the terminal showed.
         """
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.chdir(cwd or self.folder)
-            os.execve(OSC, [str(OSC), "cloudupload", *map(str, words)], self.env)
+        terminal, its_end = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", ON_TERMINAL, OSC, "cloudupload", *map(str, words)],
+            stdin=its_end,
+            stdout=its_end,
+            stderr=its_end,
+            cwd=cwd or self.folder,
+            env=self.env,
+            start_new_session=True,
+        )
+        os.close(its_end)
         shown, asked, answers = "", 0, list(answers)
         deadline = time.monotonic() + TIMEOUT
         while True:
             if not select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
-                os.kill(pid, 9)
-                os.waitpid(pid, 0)
+                process.kill()
+                process.wait()
                 raise AssertionError(f"osc waits for an answer:\n{shown}")
             try:
                 shown += os.read(terminal, 4096).decode()
@@ -70,6 +83,6 @@ class Home:
                 asked = len(shown)
                 os.write(terminal, f"{answers.pop(0)[1]}\n".encode())
         os.close(terminal)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        code = process.wait()
         assert not answers, f"osc did not ask for {answers}:\n{shown}"
         return code, shown.replace("\r\n", "\n")

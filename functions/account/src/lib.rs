@@ -18,7 +18,7 @@ mod testing;
 pub use ami::{Ami, AmiError};
 pub use pace::Pace;
 pub use policy::Purpose;
-pub use preflight::{BadCopyRoute, Choice, CopyRoute, PreflightError, Refusal};
+pub use preflight::{BadCopyRoute, Choice, CopyRoute, PreflightError, Refusal, TrialError};
 pub use removal::{Outcome, Removal};
 pub use session::{Accounts, Session, SessionError};
 pub use tags::JobTag;

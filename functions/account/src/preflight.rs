@@ -12,6 +12,7 @@ mod permissions;
 mod probes;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::str::FromStr;
 
@@ -20,10 +21,13 @@ use cloudupload::{
     target::{Region, Route},
 };
 
-pub use self::choice::{Choice, Refusal};
 pub(crate) use self::permissions::permissions;
+pub use self::{
+    choice::{Choice, Refusal},
+    trial::TrialError,
+};
 use self::{
-    choice::{Finding, choose},
+    choice::{Finding, Findings, choose},
     probes::{Probes, is_denied},
 };
 use crate::{AmiError, Session};
@@ -79,10 +83,7 @@ const NOT_ENABLED: [&str; 2] = ["AuthFailure", "OptInRequired"];
 impl Session<'_> {
     /// Tries whatever can be tried without making anything, and chooses the route.
     pub async fn preflight(&self, copy: CopyRoute) -> Result<Choice, PreflightError> {
-        let mut denied = Vec::from_iter(self.try_name().await?);
-        let probes = Probes { session: self };
-        let (required, mut findings) = tokio::try_join!(probes.required(), probes.routes(copy))?;
-        denied.extend(required);
+        let (denied, mut findings) = self.find_out(copy).await?;
         if let Err(unfit) = self.job.request.ec2.check_route(Route::Direct) {
             findings.direct = Finding::Unfit(unfit.to_string());
         }
@@ -97,6 +98,15 @@ impl Session<'_> {
             return Err(Refusal::Required(denied).into());
         }
         Ok(choose(self.job.request.ec2.wishes.route, findings)?)
+    }
+
+    /// What AWS refused of what every route needs, and what was found out about each route.
+    async fn find_out(&self, copy: CopyRoute) -> Result<(Vec<Failure>, Findings), PreflightError> {
+        let mut denied = Vec::from_iter(self.try_name().await?);
+        let probes = Probes { session: self };
+        let (required, findings) = tokio::try_join!(probes.required(), probes.routes(copy))?;
+        denied.extend(required);
+        Ok((denied, findings))
     }
 
     /// Tries the region and the AMI's name. Answers the refusal if the role may not look for the name.

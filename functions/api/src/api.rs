@@ -6,8 +6,11 @@ mod kill;
 mod list;
 mod log;
 mod log_range;
+mod projects;
 mod status;
 mod submission;
+mod trial;
+mod users;
 
 use cloudupload::{
     clock::Timestamp,
@@ -16,19 +19,25 @@ use cloudupload::{
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
-    settings::{parsed, setting},
+    settings::{optional, parsed, setting},
     store::Jobs,
     target::{Partition, ServiceIdentity},
 };
 use lambda_http::Error;
 
 pub use self::{
-    create::NewJob,
+    create::{NewJob, OwnUpload},
     error::ApiError,
     log_range::{LogRange, LogStart},
+    projects::{AllowedProjects, ProjectList},
     submission::Submission,
+    trial::ConnectFunction,
+    users::{RoleSetup, TokenWish, Whose},
 };
-use crate::{caller::Caller, gate::Gate};
+use crate::{
+    caller::{Caller, SignedIn},
+    gate::Gate,
+};
 
 /// What the API works with.
 pub struct Api {
@@ -39,6 +48,12 @@ pub struct Api {
     pub machine: UploadMachine,
     pub tokens: TaskTokens,
     pub service: ServiceIdentity,
+    /// Tries the roles of users.
+    pub connect: ConnectFunction,
+    /// The link by which users make a role, but for their external ID at its end. None if the stack offers no template.
+    pub quick_create_url: Option<String>,
+    /// What users may upload from.
+    pub allowed: AllowedProjects,
     /// The number of the first job in an empty table.
     pub first_job: JobId,
     /// When this instance of the function started.
@@ -62,17 +77,23 @@ impl Api {
         } = environment;
         let region = setting("AWS_REGION")?;
         let states = aws_sdk_sfn::Client::new(&config);
+        let obs = Obs::new(&setting("OBS_URL")?)?;
+        let patterns = optional("ALLOWED_PROJECTS").unwrap_or_default();
+        let allowed = AllowedProjects::new(&patterns, obs.is_public())?;
         Ok(Self {
             gate,
             jobs,
             journal,
-            obs: Obs::new(&setting("OBS_URL")?)?,
+            obs,
             machine: UploadMachine::new(states.clone(), setting("UPLOAD_MACHINE_ARN")?),
             tokens: TaskTokens::new(states),
             service: ServiceIdentity {
                 account: parsed("SERVICE_ACCOUNT")?,
                 partition: Partition::of_region(&region),
             },
+            connect: ConnectFunction::new(&config, setting("CONNECT_FUNCTION")?),
+            quick_create_url: optional("USER_QUICK_CREATE_URL"),
+            allowed,
             first_job: parsed("FIRST_JOB")?,
             started: Timestamp::now(),
         })
@@ -83,7 +104,7 @@ impl Api {
     }
 }
 
-impl Access<'_> {
+impl<'a> Access<'a> {
     /// A job that the caller may see. To everybody else, there is none.
     async fn job(self, id: JobId) -> Result<JobSummary, ApiError> {
         let job = self.api.jobs.summary(id).await?;
@@ -95,7 +116,12 @@ impl Access<'_> {
     }
 
     fn may_see(self, job: &JobSummary) -> bool {
-        self.caller.rights.cover(&job.subject.user)
+        self.caller.covers(&job.owner())
+    }
+
+    /// The user of this service who calls.
+    pub fn signed_in(self) -> Result<&'a SignedIn, ApiError> {
+        self.caller.user().ok_or(ApiError::NotAUser)
     }
 
     /// When this instance of the function started.

@@ -1,6 +1,7 @@
 //! Who is let in: from which networks, with which secret.
 //!
-//! HTTP Basic (RFC 7617), because OBS's source server sends it out of a URL, and a reverse proxy can add it.
+//! Callers send HTTP Basic (RFC 7617), because OBS's source server sends it out of a URL, and a reverse proxy can add it. Users
+//! send a token as Bearer (RFC 6750), or as the password of HTTP Basic.
 
 mod credentials;
 mod frontend;
@@ -9,16 +10,18 @@ mod networks;
 use std::net::IpAddr;
 
 use cloudupload::{
-    caller::Rights,
+    caller::{CallerName, Rights, SecretHash},
+    clock::Timestamp,
     environment::Environment,
     settings::{SettingError, optional, parsed, setting},
-    store::Callers,
+    store::{Callers, Users},
+    user::{Token, TokenId, TokenRecord, USE_NOTED_EVERY, UserRecord},
 };
 use lambda_http::{http::HeaderMap, tracing};
 
 use self::credentials::Credentials;
 pub use self::{frontend::FrontendSecret, networks::Networks};
-use crate::caller::{Caller, Origin};
+use crate::caller::{Caller, Namesakes, Origin, SignedIn, Who};
 
 /// The name of OBS's frontend and of its source server, whose secret is in Secrets Manager. All other callers are in the
 /// table.
@@ -50,11 +53,16 @@ pub enum Refusal {
     #[error("calls from {} are not allowed", .0.map_or("an unknown address".to_owned(), |ip| ip.to_string()))]
     Network(Option<IpAddr>),
     #[error(
-        "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication"
+        "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication, or send a token \
+         as 'Authorization: Bearer <token>'"
     )]
     NoSecret,
     #[error("the name or the secret of the caller is wrong")]
     WrongSecret,
+    #[error(
+        "the token is wrong, or it was revoked, or it has expired: make a new one, or ask the operators for one"
+    )]
+    WrongToken,
     /// The function's log tells why.
     #[error("the caller's secret could not be checked: try again")]
     Unchecked,
@@ -65,6 +73,8 @@ pub struct Gate {
     pub networks: Networks,
     pub frontend: FrontendSecret,
     pub callers: Callers,
+    pub users: Users,
+    pub namesakes: Namesakes,
     pub without_secret: WithoutSecret,
 }
 
@@ -78,6 +88,8 @@ impl Gate {
             },
             frontend: FrontendSecret::new(secrets_manager, setting("FRONTEND_SECRET")?),
             callers: environment.callers()?,
+            users: environment.users()?,
+            namesakes: parsed("USERS_ARE_OBS_USERS")?,
             without_secret: parsed("CALLERS_WITHOUT_SECRET")?,
         })
     }
@@ -87,24 +99,19 @@ impl Gate {
         if !self.networks.have(origin.source_ip) {
             return Err(Refusal::Network(origin.source_ip));
         }
-        let (name, rights) = match Credentials::of(headers) {
-            Some(credentials) => {
-                let credentials = credentials?;
-                let rights = self.rights(&credentials).await?;
-                (Some(credentials.name), rights)
-            }
-            None if self.without_secret == WithoutSecret::Allowed => (None, Rights::AllUsers),
+        let who = match Credentials::of(headers).transpose()? {
+            Some(Credentials::Secret { name, secret }) => Who::Caller {
+                rights: self.rights(&name, &secret).await?,
+                name,
+            },
+            Some(Credentials::Token(token)) => Who::User(Box::new(self.sign_in(&token).await?)),
+            None if self.without_secret == WithoutSecret::Allowed => Who::WithoutSecret,
             None => return Err(Refusal::NoSecret),
         };
-        Ok(Caller {
-            name,
-            rights,
-            origin,
-        })
+        Ok(Caller { who, origin })
     }
 
-    async fn rights(&self, credentials: &Credentials) -> Result<Rights, Refusal> {
-        let Credentials { name, secret } = credentials;
+    async fn rights(&self, name: &CallerName, secret: &SecretHash) -> Result<Rights, Refusal> {
         if name.as_str() == FRONTEND {
             return match self.frontend.is(secret).await.map_err(unchecked)? {
                 true => Ok(Rights::AllUsers),
@@ -114,6 +121,37 @@ impl Gate {
         let known = self.callers.get(name).await.map_err(unchecked)?;
         let caller = known.filter(|caller| caller.has(secret));
         Ok(caller.ok_or(Refusal::WrongSecret)?.rights)
+    }
+
+    /// The user whose token this is. The table is read for every call, so that a token that is revoked is out at once.
+    async fn sign_in(&self, token: &Token) -> Result<SignedIn, Refusal> {
+        let user = self.users.get(token.user()).await.map_err(unchecked)?;
+        let user = user.ok_or(Refusal::WrongToken)?;
+        let now = Timestamp::now();
+        let (id, record) = user
+            .token(&token.secret(), now)
+            .ok_or(Refusal::WrongToken)?;
+        let token = (id.clone(), record.clone());
+        self.note_use(&user, &token, now).await;
+        Ok(SignedIn {
+            user,
+            token,
+            namesakes: self.namesakes,
+        })
+    }
+
+    /// Writes down that a token is used, but not with every call. That a note is lost is no reason to refuse a call.
+    async fn note_use(&self, user: &UserRecord, token: &(TokenId, TokenRecord), now: Timestamp) {
+        let (id, record) = token;
+        if record
+            .used
+            .is_some_and(|used| now.since(used) < USE_NOTED_EVERY)
+        {
+            return;
+        }
+        if let Err(error) = self.users.note_use(user, id, now).await {
+            tracing::warn!("the use of a token was not noted: {error}");
+        }
     }
 }
 

@@ -1,11 +1,14 @@
-//! The HTTP API: OBS's `/cloudupload`, behind an API Gateway HTTP API.
+//! The HTTP API: OBS's `/cloudupload`, and `/v1` for the users of this service, behind an API Gateway HTTP API.
 //!
-//! Two layers: `api` is what the API does, in types; `obs_protocol` is how OBS speaks: paths, parameters, XML, status
-//! codes. Between them, `gate` lets callers in, and `caller` is who calls.
+//! Two layers: `api` is what the API does, in types; above it, `obs_protocol` is how OBS speaks (paths, parameters, XML, status
+//! codes), and `json_protocol` how users do. Between them, `gate` lets callers in, and `caller` is who calls. `http` leads a
+//! request through all of these.
 
 mod api;
 mod caller;
 mod gate;
+mod http;
+pub mod json_protocol;
 pub mod obs_protocol;
 #[cfg(test)]
 mod sample_event;
@@ -35,7 +38,7 @@ pub async fn serve() -> Result<(), Error> {
     let api = Arc::new(Api::new(environment, gate)?);
     lambda_runtime::run(service_fn(
         async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-            Ok::<_, Error>(obs_protocol::answer(Arc::clone(&api), event.payload).await)
+            Ok::<_, Error>(http::answer(Arc::clone(&api), event.payload).await)
         },
     ))
     .await

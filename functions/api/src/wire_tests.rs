@@ -9,6 +9,7 @@ mod list;
 mod log;
 mod status;
 mod submission;
+mod users;
 mod world;
 
 use fake_endpoint::dynamodb;

@@ -6,7 +6,10 @@ use constant_time_eq::constant_time_eq_32;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::names::{User, checked_string};
+use crate::{
+    job::Owner,
+    names::{User, checked_string},
+};
 
 checked_string!(
     /// The name by which a caller is known: 1 to 64 of `A-Z a-z 0-9 . _ -`, such as `obs`. HTTP Basic has it for a user name.
@@ -27,19 +30,25 @@ fn check_name(name: &str) -> Result<(), BadCallerName> {
     }
 }
 
-/// Whose jobs a caller may create, see and kill.
+/// What a caller may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rights {
+    /// Create, see and kill the jobs of all users.
     AllUsers,
+    /// Those of one user of OBS.
     OneUser(User),
+    /// Make and remove users of this service and their tokens. It has no part in jobs.
+    AdministerUsers,
 }
 
 impl Rights {
-    pub fn cover(&self, user: &User) -> bool {
-        match self {
-            Rights::AllUsers => true,
-            Rights::OneUser(own) => own == user,
+    /// Whether the jobs of that owner may be created, seen and killed.
+    pub fn cover(&self, owner: &Owner) -> bool {
+        match (self, owner) {
+            (Rights::AllUsers, _) => true,
+            (Rights::OneUser(own), Owner::Obs(user)) => own == user,
+            (Rights::OneUser(_), Owner::Account(_)) | (Rights::AdministerUsers, _) => false,
         }
     }
 }
@@ -135,9 +144,18 @@ mod tests {
 
     #[test]
     fn rights_are_for_all_or_for_one() {
-        let [tom, tim] = ["tom", "tim"].map(|user| user.parse::<User>().unwrap());
-        assert!(Rights::AllUsers.cover(&tom));
-        assert!(Rights::OneUser(tom.clone()).cover(&tom));
-        assert!(!Rights::OneUser(tom).cover(&tim));
+        let [tom, tim] = ["tom", "tim"].map(|user| Owner::Obs(user.parse().unwrap()));
+        let account = Owner::Account("000102030405060708090a0b0c0d0e0f".parse().unwrap());
+        let only_tom = Rights::OneUser("tom".parse().unwrap());
+        assert!(only_tom.cover(&tom));
+        for (rights, covers) in [
+            (only_tom, false),
+            (Rights::AllUsers, true),
+            (Rights::AdministerUsers, false),
+        ] {
+            for owner in [&tim, &account] {
+                assert_eq!(rights.cover(owner), covers, "{rights:?}, {owner}");
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     journal::{JobLog, Journal},
     settings::{SettingError, parsed, setting},
     staging::Staging,
-    store::{Callers, Jobs, Writers},
+    store::{Callers, Jobs, Users, Writers},
 };
 
 /// What every function works with.
@@ -54,6 +54,12 @@ impl Environment {
     pub fn callers(&self) -> Result<Callers, SettingError> {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         Ok(Callers::new(client, setting("CALLERS_TABLE")?))
+    }
+
+    /// The users of this service, for those functions that have its setting.
+    pub fn users(&self) -> Result<Users, SettingError> {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        Ok(Users::new(client, setting("USERS_TABLE")?))
     }
 
     /// The writers of EBS blocks, for those functions that have its setting.

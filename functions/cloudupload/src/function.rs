@@ -30,6 +30,8 @@ pub trait Event: DeserializeOwned {
 pub trait Function: Sized {
     /// Name of the crate and of the binary.
     const NAME: &'static str;
+    /// How long its calls to AWS may take.
+    const BUDGET: CallBudget = CallBudget::Step;
     type Event: Event;
     type Answer: Serialize;
 
@@ -46,7 +48,7 @@ pub trait Function: Sized {
 /// Serves a function: every event goes to it, until Lambda ends the process.
 pub async fn serve<F: Function>() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let function = F::from_env(Environment::from_env(CallBudget::Step).await?)?;
+    let function = F::from_env(Environment::from_env(F::BUDGET).await?)?;
     let (function, metrics) = (&function, Metrics::from_env()?);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<F::Event>| {
         let (event, context) = event.into_parts();

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod id;
+mod owner;
 mod progress;
 mod state;
 mod summary;
@@ -16,9 +17,10 @@ pub use self::{
         ImportTaskId, Intent, SnapshotId, Staged,
     },
     id::{BadJobId, JobId},
+    owner::{BadOwner, Owner},
     progress::Progress,
     state::State,
-    summary::{JobSummary, Subject},
+    summary::{Destination, JobSummary, Subject},
 };
 use crate::{
     caller::CallerName,
@@ -70,9 +72,13 @@ pub struct Job {
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
     pub tries: Option<u32>,
     pub created: Timestamp,
-    /// The caller that created it; none if the call had no secret, where that is allowed.
+    /// The caller that created it; none if the call had no secret, where that is allowed, or if a user of this service made it
+    /// with a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerName>,
+    /// Whose it is. The release before did not write it: then it is that of the user of OBS in the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// When the job became final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
@@ -123,6 +129,7 @@ impl Job {
             tries: None,
             created,
             caller: None,
+            owner: None,
             ended: None,
             token: None,
             cleaned: None,
@@ -149,6 +156,11 @@ impl Job {
         }
     }
 
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        owner_of(&self.owner, &self.request.user)
+    }
+
     /// Whether its user ended it.
     pub fn is_killed(&self) -> bool {
         self.state == State::Failed && self.details == Self::KILLED
@@ -158,6 +170,19 @@ impl Job {
     pub fn staged_key(&self) -> String {
         format!("job-{}/{}", self.id, self.request.filename)
     }
+}
+
+/// Who creates a job, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creator {
+    /// None for a call without a secret, and for a user of this service.
+    pub caller: Option<CallerName>,
+    pub owner: Owner,
+}
+
+/// Whose a job is whose record has this owner, and this user.
+pub(crate) fn owner_of(owner: &Option<Owner>, user: &User) -> Owner {
+    owner.clone().unwrap_or_else(|| Owner::Obs(user.clone()))
 }
 
 /// A fact that a step needs and that no step before it has written into the record.

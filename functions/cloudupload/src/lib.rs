@@ -1,6 +1,6 @@
 //! What the functions of the cloud uploader share.
 //!
-//! Pure rooms on the ground (no AWS, no network): `caller`, `job`, `names`, `target`. One room for each outside thing stands on them:
+//! Pure rooms on the ground (no AWS, no network): `caller`, `job`, `names`, `target`, `trial`, `user`. One room for each outside thing stands on them:
 //! `store` (DynamoDB), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
 //! `error` says how steps fail, `messages` has what workflow and steps say to each other, `dispatch` hands out slots, and
 //! `function` and `step` have the one shape of both.
@@ -21,9 +21,12 @@ pub mod metrics;
 pub mod multipart;
 pub mod names;
 pub mod obs;
+pub mod random;
 pub mod retry;
 pub mod settings;
 pub mod staging;
 pub mod step;
 pub mod store;
 pub mod target;
+pub mod trial;
+pub mod user;

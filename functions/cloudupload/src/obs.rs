@@ -3,15 +3,21 @@
 
 mod checksum;
 mod download;
+mod lists;
 pub mod read;
 #[cfg(test)]
 mod tests;
 
 use std::{fmt, future::Future, ops::Range, time::Duration};
 
+use quick_xml::DeError;
 use reqwest::{Client, Response, StatusCode, Url, header::RANGE};
 
-pub use self::{download::Download, read::Binary};
+pub use self::{
+    download::Download,
+    lists::{Image, Repository as ListedRepository},
+    read::Binary,
+};
 use crate::{
     job::UploadRequest,
     names::{Arch, FileName, Package, Project, Repository},
@@ -190,6 +196,13 @@ impl Obs {
         Ok(Self { http, base })
     }
 
+    /// Whether everybody may see what this OBS shows: it is OBS's public API, which shows no hidden project (OBS API
+    /// documentation, `/public`).
+    pub fn is_public(&self) -> bool {
+        let path = self.base.path().trim_end_matches('/');
+        path.ends_with("/public") && self.base.username().is_empty()
+    }
+
     /// The file called `name`, or without a name the one cloud image that there is.
     pub async fn find(
         &self,
@@ -208,19 +221,29 @@ impl Obs {
 
     /// Everything that was built there, in OBS's order.
     pub async fn build_results(&self, path: BuildPath<'_>) -> Result<Vec<Binary>, ObsError> {
-        let url = self.url(path, None);
-        let shown = without_credentials(&url);
-        let list = match tokio::time::timeout(
-            LIST_TIMEOUT,
-            retried(|| self.text(url.clone(), &XML)),
+        self.list(
+            self.url(path, None),
+            "a list of build results",
+            read::binary_list,
         )
         .await
-        {
+    }
+
+    /// A list of OBS's, read by `read`.
+    async fn list<T>(
+        &self,
+        url: Url,
+        expected: &'static str,
+        read: fn(&str) -> Result<T, DeError>,
+    ) -> Result<T, ObsError> {
+        let shown = without_credentials(&url);
+        let asked = retried(|| self.text(url.clone(), &XML));
+        let list = match tokio::time::timeout(LIST_TIMEOUT, asked).await {
             Ok(list) => list?,
             Err(_) => return Err(ObsError::TooSlow { url: shown }),
         };
-        read::binary_list(&list).map_err(|error| ObsError::Unexpected {
-            expected: "a list of build results",
+        read(&list).map_err(|error| ObsError::Unexpected {
+            expected,
             url: shown,
             reason: error.to_string(),
         })
@@ -274,18 +297,22 @@ impl Obs {
     }
 
     fn url(&self, path: BuildPath<'_>, file: Option<&str>) -> Url {
+        let package = [
+            "build",
+            path.project.as_str(),
+            path.repository.as_str(),
+            path.arch.as_str(),
+            path.package.as_str(),
+        ];
+        self.url_of(package.into_iter().chain(file))
+    }
+
+    fn url_of<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("http and https URLs have a path")
             .pop_if_empty()
-            .extend([
-                "build",
-                path.project.as_str(),
-                path.repository.as_str(),
-                path.arch.as_str(),
-                path.package.as_str(),
-            ])
-            .extend(file);
+            .extend(segments);
         url
     }
 
@@ -295,13 +322,13 @@ impl Obs {
     }
 }
 
+fn is_image(binary: &Binary) -> bool {
+    let mut ends = CLOUD_IMAGES.iter();
+    ends.any(|end| binary.filename.ends_with(end))
+}
+
 fn the_image(path: BuildPath<'_>, binaries: Vec<Binary>) -> Result<Binary, ObsError> {
-    let (mut images, others): (Vec<Binary>, Vec<Binary>) =
-        binaries.into_iter().partition(|binary| {
-            CLOUD_IMAGES
-                .iter()
-                .any(|end| binary.filename.ends_with(end))
-        });
+    let (mut images, others): (Vec<Binary>, Vec<Binary>) = binaries.into_iter().partition(is_image);
     let names = |binaries: Vec<Binary>| binaries.into_iter().map(|b| b.filename).collect();
     match (images.pop(), images.is_empty()) {
         (Some(image), true) => Ok(image),

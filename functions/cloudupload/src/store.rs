@@ -1,9 +1,8 @@
-//! Jobs, slots, the writers of EBS blocks, and callers in DynamoDB.
+//! Jobs, slots, the writers of EBS blocks, callers and users in DynamoDB.
 //!
-//! Four tables: the job records ([`Jobs`]), the slots ([`Slots`]), the writers ([`Writers`]), and the callers
-//! ([`Callers`]). Every change of a slot is
-//! one transaction with the record of its job; every change of a job's state goes through `transition`. Writers
-//! and callers have no part in either.
+//! Five tables: the job records ([`Jobs`]), the slots ([`Slots`]), the writers ([`Writers`]), the callers ([`Callers`]),
+//! and the users ([`Users`]). Every change of a slot is one transaction with the record of its job; every change of a job's
+//! state goes through `transition`. Writers, callers and users have no part in either.
 
 mod callers;
 mod jobs;
@@ -13,6 +12,7 @@ mod tests;
 mod transaction;
 mod transition;
 mod update;
+mod users;
 mod writers;
 
 use std::{collections::HashMap, time::Duration};
@@ -25,6 +25,7 @@ pub use self::{
     callers::Callers,
     jobs::Jobs,
     slots::{Grant, Holder, Limits, Queued, Slots, Waiter},
+    users::{Change, Users},
     writers::{Claim, HAND_OVER, LEASE, Ledger, PUTS_PER_SECOND, SKEW, WriterId, Writers, Written},
 };
 use crate::{
@@ -66,6 +67,8 @@ pub enum StoreError {
     UnreadableLedger(serde_dynamo::Error),
     #[error("the item of a caller cannot be read: {0}")]
     UnreadableCaller(serde_dynamo::Error),
+    #[error("the item of a user cannot be read: {0}")]
+    UnreadableUser(serde_dynamo::Error),
     #[error("a record cannot be written: {0}")]
     Unwritable(serde_dynamo::Error),
     #[error("DynamoDB left {0} of the records asked for unread, {1} times in a row")]

@@ -11,6 +11,7 @@ mod route;
 mod wishes;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use self::body::Body;
 pub use self::{
@@ -27,7 +28,10 @@ pub use self::{
         VolumeSize, VolumeTooSmall, Wishes,
     },
 };
-use crate::names::{Arch, FileName, checked_string};
+use crate::{
+    names::{Arch, FileName, checked_string},
+    user::{ConnectedRole, UserRecord},
+};
 
 /// Where in EC2 the image goes, under which role, and the AMI's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +72,23 @@ impl Ec2Target {
     }
 }
 
+/// The keys that a create call of a user with a connected role may have beside those that name the image.
+const WISHES: [&str; 13] = [
+    "region",
+    "ami_name",
+    "vpc_subnet_id",
+    "route",
+    "boot_mode",
+    "tpm_support",
+    "imds_support",
+    "ena_support",
+    "root_device_name",
+    "volume_size",
+    "tags",
+    "encrypted",
+    "kms_key_id",
+];
+
 /// The body of a create call. [`of`](Self::of) makes a target of it once the file is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ec2Params {
@@ -84,6 +105,22 @@ pub struct Ec2Params {
 pub struct ServiceIdentity {
     pub account: AccountId,
     pub partition: Partition,
+}
+
+impl ServiceIdentity {
+    /// Refuses a role that this service cannot assume, or must not.
+    pub fn check(&self, role: &RoleArn) -> Result<(), BadTarget> {
+        if role.partition() != self.partition {
+            return Err(BadTarget::OtherPartition {
+                role: role.clone(),
+                service: self.partition,
+            });
+        }
+        if *role.account() == self.account {
+            return Err(BadTarget::OwnAccount(role.clone()));
+        }
+        Ok(())
+    }
 }
 
 checked_string!(
@@ -136,6 +173,12 @@ pub enum BadTarget {
     OwnAccount(RoleArn),
     #[error("arn '{role}' is in the partition {}, but this service runs in {service} and cannot assume roles elsewhere", .role.partition())]
     OtherPartition { role: RoleArn, service: Partition },
+    #[error(
+        "the key '{0}' is not taken here: the role is the one that you have connected, and the user is you"
+    )]
+    NotYours(String),
+    #[error("the key '{0}' is unknown: beside what names the image, known are {known}", known = WISHES.join(", "))]
+    UnknownKey(String),
 }
 
 impl Ec2Params {
@@ -150,15 +193,7 @@ impl Ec2Params {
         let role: RoleArn = body
             .parsed::<_, BadTarget>("arn")?
             .ok_or(BadTarget::NoRole)?;
-        if role.partition() != service.partition {
-            return Err(BadTarget::OtherPartition {
-                role,
-                service: service.partition,
-            });
-        }
-        if *role.account() == service.account {
-            return Err(BadTarget::OwnAccount(role));
-        }
+        service.check(&role)?;
         let external_id = body.required("external_id")?.parse()?;
         let region = Region::of_partition(body.required("region")?, role.partition())?;
         Ok(Self {
@@ -168,6 +203,44 @@ impl Ec2Params {
             vpc_subnet_id: body.parsed::<_, BadTarget>("vpc_subnet_id")?,
             wishes: Wishes::from_body(&body, arch, region)?,
             role,
+        })
+    }
+
+    /// The same of a user of this service, by the role that the user has connected, and by no other. `None` if there is none.
+    pub fn of_user(
+        user: &UserRecord,
+        wishes: Map<String, Value>,
+        arch: Arch,
+    ) -> Option<Result<Self, BadTarget>> {
+        let role = user.role.as_ref()?;
+        Some(Self::of_connected(user, role, wishes, arch))
+    }
+
+    fn of_connected(
+        user: &UserRecord,
+        role: &ConnectedRole,
+        wishes: Map<String, Value>,
+        arch: Arch,
+    ) -> Result<Self, BadTarget> {
+        for key in wishes.keys() {
+            match key.as_str() {
+                "arn" | "external_id" | "user" => return Err(BadTarget::NotYours(key.clone())),
+                key if WISHES.contains(&key) => {}
+                _ => return Err(BadTarget::UnknownKey(key.chars().take(64).collect())),
+            }
+        }
+        let body = Body::of(wishes);
+        let region = match body.optional("region")? {
+            Some(region) => Region::of_partition(region, role.arn.partition())?,
+            None => role.region,
+        };
+        Ok(Self {
+            role: role.arn.clone(),
+            external_id: user.external_id.clone(),
+            region,
+            ami_name: body.parsed::<_, BadTarget>("ami_name")?,
+            vpc_subnet_id: body.parsed::<_, BadTarget>("vpc_subnet_id")?,
+            wishes: Wishes::from_body(&body, arch, region)?,
         })
     }
 
@@ -188,9 +261,10 @@ impl Ec2Params {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+    use crate::{clock::Timestamp, trial::RoleReport};
 
     fn read(body: &str) -> Result<Ec2Params, BadTarget> {
         let service = ServiceIdentity {
@@ -295,6 +369,48 @@ mod tests {
         assert_eq!(target.kms_key_arn(), None);
     }
 
+    /// A user whose role is connected, with these wishes.
+    fn of_user(wishes: Value) -> Result<Ec2Target, BadTarget> {
+        let mut user = UserRecord::new("tom".parse().unwrap(), Timestamp::from_secs(1));
+        let Value::Object(wishes) = wishes else {
+            panic!("{wishes} is no object");
+        };
+        assert!(Ec2Params::of_user(&user, wishes.clone(), Arch::X86_64).is_none());
+        user.role = Some(ConnectedRole {
+            arn: "arn:aws:iam::123456789012:role/obs".parse().unwrap(),
+            region: Region::of_partition("eu-central-1", Partition::Aws).unwrap(),
+            connected: Timestamp::from_secs(2),
+            report: RoleReport::default(),
+        });
+        let params = Ec2Params::of_user(&user, wishes, Arch::X86_64).unwrap()?;
+        let target = params.of(&"a.raw".parse().unwrap());
+        assert_eq!(target.external_id, user.external_id);
+        assert_eq!(target.role, user.role.unwrap().arn);
+        Ok(target)
+    }
+
+    #[test]
+    fn a_user_uploads_by_the_connected_role_and_no_other() {
+        let target = of_user(json!({})).unwrap();
+        assert_eq!(target.region.as_str(), "eu-central-1");
+        let target =
+            of_user(json!({"region": "us-east-1", "ami_name": "leap", "volume_size": 8})).unwrap();
+        assert_eq!(target.region.as_str(), "us-east-1");
+        assert_eq!(target.ami_name.as_str(), "leap");
+        assert!(target.wishes.volume_size.is_some());
+        for key in ["arn", "external_id", "user"] {
+            let refused = of_user(json!({key: "arn:aws:iam::210987654321:role/other"}));
+            assert!(matches!(refused, Err(BadTarget::NotYours(named)) if named == key));
+        }
+        let refused = of_user(json!({"aminame": "leap"})).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("the key 'aminame' is unknown: "),
+            "{refused}"
+        );
+        let refused = of_user(json!({"region": "cn-north-1"}));
+        assert!(matches!(refused, Err(BadTarget::Region(_))));
+    }
+
     #[test]
     fn a_body_that_is_no_json_object_is_refused() {
         let example = r#"such as {"arn": "arn:aws:iam::123456789012:role/obs", "external_id": "...", "region": "us-east-1"}"#;
@@ -323,8 +439,11 @@ mod tests {
             );
         }
         assert!(refused(&json!({"external_id": null})).starts_with("external_id is missing: "));
-        assert!(refused(&json!({"region": 7})).starts_with("region must be a string: "));
-        assert!(refused(&json!({"ami_name": ["x"]})).starts_with("ami_name must be a string: "));
+        assert_eq!(refused(&json!({"region": 7})), "region must be a string");
+        assert_eq!(
+            refused(&json!({"ami_name": ["x"]})),
+            "ami_name must be a string"
+        );
         assert_eq!(
             refused(&json!({"external_id": ""})),
             "external_id is empty: give the external ID that the role's trust policy asks for"

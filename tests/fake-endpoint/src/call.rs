@@ -186,6 +186,8 @@ fn name(
         "obs" => Some("OBS"),
         "s3" => s3_name(method, path, parameters),
         "ebs" => ebs_name(method, path),
+        // Lambda API reference, Invoke, "Request Syntax".
+        "lambda" => path.ends_with("/invocations").then_some("Invoke"),
         _ => target.or(action),
     };
     name.unwrap_or(method).to_owned()

@@ -3,17 +3,19 @@
 
 #![no_main]
 
-use cloudupload::obs::read::{binary_list, summary};
+use cloudupload::obs::read::{binary_list, directory, packages_of_results, summary};
 use fuzz::{seeds, text};
 use libfuzzer_sys::fuzz_target;
 use roxmltree::Document;
 
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 8] = [
     "<?xml version=\"1.0\"?>\n<binarylist package=\"x\"><binary filename=\"a&amp;b.raw.xz\" size=\"23\" mtime=\"17\" />\
      <binary filename='&#98;' size='1'></binary>\n</binarylist>\n",
     "<binarylist />\n",
     "<status code=\"404\">\n  <summary>'x' is &lt;not&gt; here</summary>\n  <details>404 no</details>\n</status>\n",
     "<status><summary><![CDATA[a]]>b<!-- c --></summary></status>",
+    "<directory count='1'><entry name=\"Cloud:Images\" /><entry name=\"a&amp;b\"/></directory>",
+    "<resultlist state=\"1\"><result project=\"p\"><status package=\"leap:xen\" code=\"failed\"/></result></resultlist>",
     "filename=\"a&amp;b.raw.xz\" size=\"23\" mtime=\"17\"\nsize='0' filename='&#x62;'",
     "'x' is &lt;not&gt; <![CDATA[here]]><!-- or there -->",
 ];
@@ -54,6 +56,20 @@ fn check(xml: &str) {
                 .count(),
             list.count()
         );
+    }
+    if let Ok(names) = directory(xml) {
+        assert!(root.has_tag_name("directory"));
+        let entries = root.children().filter(|node| node.has_tag_name("entry"));
+        let entries = entries.map(|node| node.attribute("name"));
+        assert!(entries.eq(names.iter().map(|name| Some(name.as_str()))));
+    }
+    if let Ok(packages) = packages_of_results(xml) {
+        assert!(root.has_tag_name("resultlist"));
+        let results = root.children().filter(|node| node.has_tag_name("result"));
+        let statuses = results.flat_map(|result| result.children());
+        let statuses = statuses.filter(|node| node.has_tag_name("status"));
+        let statuses = statuses.map(|node| node.attribute("package"));
+        assert!(statuses.eq(packages.iter().map(|name| Some(name.as_str()))));
     }
     if let Some(summary) = summary {
         assert!(root.has_tag_name("status"));

@@ -21,14 +21,25 @@ impl Stack {
 
     /// Makes a caller who has the rights of one of OBS's users.
     pub async fn add_caller(&self, name: &str, secret: &str, user: &str) {
+        let user = AttributeValue::S(user.to_owned());
+        let rights = AttributeValue::M([("one_user".to_owned(), user)].into());
+        self.put_caller(name, secret, rights).await;
+    }
+
+    /// Makes a caller who may make and remove users.
+    pub async fn add_administrator(&self, name: &str, secret: &str) {
+        let rights = AttributeValue::S("administer_users".to_owned());
+        self.put_caller(name, secret, rights).await;
+    }
+
+    async fn put_caller(&self, name: &str, secret: &str, rights: AttributeValue) {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let hash = hex::encode(Sha256::digest(secret));
-        let rights = [("one_user".to_owned(), text(user))].into();
         self.dynamodb
             .put_item()
             .table_name(env_var("CALLERS_TABLE"))
             .item("name", text(name))
-            .item("rights", AttributeValue::M(rights))
+            .item("rights", rights)
             .item("secrets", AttributeValue::L(vec![text(&hash)]))
             .send()
             .await

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use cloudupload::{aws::Failure, target::Route};
+use cloudupload::{
+    aws::Failure,
+    target::Route,
+    trial::{RoleReport, RouteReport, RouteVerdict},
+};
 
 /// Whether a job may take a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +187,27 @@ impl Choice {
     }
 }
 
+/// What a role may do and may not, for its user.
+pub(super) fn report(required: &[Failure], findings: &Findings) -> RoleReport {
+    let routes = Route::ALL.into_iter().map(|route| {
+        let (verdict, denied) = match findings.of(route) {
+            Finding::Allowed => (RouteVerdict::Allowed, &[][..]),
+            Finding::Unproven | Finding::Unfit(_) => (RouteVerdict::Unproven, &[][..]),
+            Finding::Denied(denied) => (RouteVerdict::Denied, &denied[..]),
+            Finding::SwitchedOff => (RouteVerdict::SwitchedOff, &[][..]),
+        };
+        RouteReport {
+            route,
+            verdict,
+            missing: permissions(denied),
+        }
+    });
+    RoleReport {
+        missing: permissions(required),
+        routes: routes.collect(),
+    }
+}
+
 /// The first refusal, in AWS's words.
 fn first(denied: &[Failure]) -> String {
     denied.first().map(Failure::to_string).unwrap_or_default()
@@ -190,10 +215,14 @@ fn first(denied: &[Failure]) -> String {
 
 /// The permissions that are missing, each once.
 fn actions(denied: &[Failure]) -> String {
+    permissions(denied).join(", ")
+}
+
+fn permissions(denied: &[Failure]) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let mut actions: Vec<&str> = denied.iter().map(permission).collect();
-    actions.retain(|action| seen.insert(*action));
-    actions.join(", ")
+    let actions = denied.iter().map(permission);
+    let actions = actions.filter(|action| seen.insert(*action));
+    actions.map(str::to_owned).collect()
 }
 
 /// The permission that is missing. It is not always that of the call, as tags on creation need their own; AWS names it
@@ -232,6 +261,36 @@ mod tests {
             copy,
             import_caveat: None,
         }
+    }
+
+    #[test]
+    fn a_report_names_what_each_route_lacks() {
+        let direct = lacks(&[
+            "ebs:StartSnapshot",
+            "ebs:StartSnapshot",
+            "ebs:PutSnapshotBlock",
+        ]);
+        let findings = findings(direct, Finding::Unproven, Finding::SwitchedOff);
+        let report = report(&[denied("ec2:RegisterImage", "no")], &findings);
+        assert_eq!(report.missing, ["ec2:RegisterImage"]);
+        let routes: Vec<_> = report
+            .routes
+            .iter()
+            .map(|route| (route.route, route.verdict, route.missing.join(" ")))
+            .collect();
+        let none = String::new();
+        assert_eq!(
+            routes,
+            [
+                (
+                    Route::Direct,
+                    RouteVerdict::Denied,
+                    "ebs:StartSnapshot ebs:PutSnapshotBlock".to_owned()
+                ),
+                (Route::Import, RouteVerdict::Unproven, none.clone()),
+                (Route::Copy, RouteVerdict::SwitchedOff, none),
+            ]
+        );
     }
 
     fn lines(wish: Option<Route>, findings: Findings) -> Vec<String> {

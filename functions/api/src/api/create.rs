@@ -1,14 +1,16 @@
 //! Creates a job.
 
 use cloudupload::{
-    job::{Cloud, Job, UploadRequest},
+    job::{Cloud, Creator, Job, Owner, UploadRequest},
     names::{Arch, FileName, Package, Project, Repository, User},
     obs::BuildPath,
     target::Ec2Params,
 };
 use lambda_http::tracing;
+use serde_json::{Map, Value};
 
 use super::{Access, ApiError};
+use crate::caller::SignedIn;
 
 /// What a new job is made of, before OBS has told of the file.
 #[derive(Debug, PartialEq)]
@@ -24,15 +26,73 @@ pub struct NewJob {
     pub params: Ec2Params,
 }
 
+/// An upload of a user who has connected a role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnUpload {
+    pub project: Project,
+    pub repository: Repository,
+    pub arch: Arch,
+    pub package: Package,
+    /// If it is missing: the only cloud image of the package.
+    pub filename: Option<FileName>,
+    /// Where it goes, and how the AMI is to be.
+    pub wishes: Map<String, Value>,
+}
+
+impl OwnUpload {
+    fn by(self, signed_in: &SignedIn) -> Result<NewJob, ApiError> {
+        let params = Ec2Params::of_user(&signed_in.user, self.wishes, self.arch);
+        Ok(NewJob {
+            params: params.ok_or(ApiError::NoRole)??,
+            project: self.project,
+            repository: self.repository,
+            arch: self.arch,
+            package: self.package,
+            filename: self.filename,
+            user: signed_in.name(),
+            target: Cloud::Ec2,
+        })
+    }
+}
+
 impl Access<'_> {
-    /// Creates a job and starts its execution.
+    /// Creates a job for a user of OBS, under the role that the caller names, and starts its execution.
     pub async fn create(self, new: NewJob) -> Result<Job, ApiError> {
-        if !self.caller.rights.cover(&new.user) {
-            return Err(ApiError::NotFor(new.user));
+        let owner = self.may_upload_for(&new.user)?;
+        self.create_for(owner, new).await
+    }
+
+    /// The owner of a job for this user of OBS, if the caller may create it. A user of this service may not, nor name a role: it
+    /// might be another user's, who has told somebody its external ID.
+    pub(super) fn may_upload_for(self, user: &User) -> Result<Owner, ApiError> {
+        let owner = Owner::Obs(user.clone());
+        match self.caller.user() {
+            Some(_) => Err(ApiError::HasOwnWay),
+            None if self.caller.covers(&owner) => Ok(owner),
+            None => Err(ApiError::NotFor(user.clone())),
         }
+    }
+
+    /// Creates a job for the user who calls, under the role that the user has connected.
+    pub async fn create_own(self, upload: OwnUpload) -> Result<Job, ApiError> {
+        let signed_in = self.signed_in()?;
+        self.api.allowed.check(&upload.project)?;
+        let new = upload.by(signed_in)?;
+        self.create_for(signed_in.owner(), new).await
+    }
+
+    /// Who creates a job for that owner.
+    pub(super) fn creator(self, owner: Owner) -> Creator {
+        Creator {
+            caller: self.caller.name().cloned(),
+            owner,
+        }
+    }
+
+    async fn create_for(self, owner: Owner, new: NewJob) -> Result<Job, ApiError> {
         let request = self.upload_request(new).await?;
-        let (jobs, caller) = (&self.api.jobs, self.caller.name.clone());
-        let job = jobs.create(request, caller, self.api.first_job).await?;
+        let (jobs, creator) = (&self.api.jobs, self.creator(owner));
+        let job = jobs.create(request, creator, self.api.first_job).await?;
         tracing::info!(job = %job.id, "created for {}", self.caller);
         match self.api.machine.start(job.id).await {
             Ok(()) => Ok(job),

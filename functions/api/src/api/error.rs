@@ -1,8 +1,10 @@
 use cloudupload::{
     aws::Failure,
-    names::{BadName, User},
+    names::{BadName, Project, User},
     obs::ObsError,
     store::StoreError,
+    target::BadTarget,
+    user::{MAX_TOKENS, TokenId, UserName},
 };
 
 /// What went wrong. The texts are for users, in OBS's words where it has some.
@@ -12,6 +14,36 @@ pub enum ApiError {
     NoSuchJob,
     #[error("this caller may not upload for user '{0}'")]
     NotFor(User),
+    #[error("users with a token upload with POST /v1/jobs, by the role that they have connected")]
+    HasOwnWay,
+    #[error("this call is for users with a token, who have jobs and a role of their own")]
+    NotAUser,
+    #[error("this caller may not manage users: use one with the rights administer_users")]
+    NotAnAdministrator,
+    #[error("there is a user '{0}' already")]
+    UserExists(UserName),
+    #[error("there is no user '{0}'")]
+    NoSuchUser(UserName),
+    #[error("there is no token '{0}'")]
+    NoSuchToken(TokenId),
+    #[error("there are {MAX_TOKENS} tokens, which is as many as a user may have: revoke one")]
+    TooManyTokens,
+    #[error(
+        "no role is connected yet: create one with the link of GET /v1/me/role, then send its ARN with PUT /v1/me/role"
+    )]
+    NoRole,
+    /// The words of the function that tried it.
+    #[error("{0}")]
+    RoleRefused(String),
+    #[error("the role could not be tried, which is no fault of yours: try again in a minute ({0})")]
+    NotTried(String),
+    #[error(transparent)]
+    Target(#[from] BadTarget),
+    /// Whether there is such a project is not told.
+    #[error(
+        "the project '{0}' is none that users may upload from: the operators of this service say which may (AllowedProjects)"
+    )]
+    ProjectNotAllowed(Project),
     #[error("upload image is empty")]
     EmptyFile,
     /// OBS's only cloud image has a name that this service does not take.

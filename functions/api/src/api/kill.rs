@@ -1,7 +1,6 @@
 //! Kills a job.
 
 use cloudupload::{
-    caller::Rights,
     job::{Job, JobId, JobSummary},
     store::StoreError,
 };
@@ -14,7 +13,7 @@ impl Access<'_> {
     /// final, and stops; an execution that waits is woken.
     pub async fn kill(self, id: JobId) -> Result<JobSummary, ApiError> {
         // The record is read first only for those who may not kill every job.
-        if self.caller.rights != Rights::AllUsers {
+        if !self.caller.covers_all() {
             self.job(id).await?;
         }
         let job: JobSummary = match self.api.jobs.fail(id, Job::KILLED).await {

@@ -22,6 +22,20 @@ impl<'a> Access<'a> {
             .collect())
     }
 
+    /// Jobs of the user of this service who calls, the newest first, and where to go on if there may be more.
+    pub async fn own_jobs(
+        self,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<(Vec<JobSummary>, Option<JobId>), ApiError> {
+        let owner = self.signed_in()?.owner();
+        let ids = self.api.jobs.owned(&owner, before, limit).await?;
+        let mut jobs = self.jobs(ids.iter().copied().collect()).await?;
+        let next = ids.last().copied().filter(|_| ids.len() == limit);
+        let jobs = ids.iter().filter_map(|id| jobs.remove(id));
+        Ok((jobs.collect(), next))
+    }
+
     /// All jobs that the caller may see.
     pub fn all_jobs(self) -> JobPages<'a> {
         JobPages {

@@ -17,9 +17,7 @@ impl Access<'_> {
     /// Creates the job that is asked for. If the request or the file is at fault, the job is one that has failed, with the
     /// reason in its details and in its log.
     pub async fn submit(self, submission: Submission) -> Result<JobSummary, ApiError> {
-        if !self.caller.rights.cover(&submission.subject.user) {
-            return Err(ApiError::NotFor(submission.subject.user));
-        }
+        let owner = self.may_upload_for(&submission.subject.user)?;
         let reason = match submission.new {
             Ok(new) => match self.create(new).await {
                 Ok(job) => return Ok(job.into()),
@@ -28,9 +26,9 @@ impl Access<'_> {
             },
             Err(reason) => reason,
         };
-        let (jobs, caller) = (&self.api.jobs, self.caller.name.clone());
+        let (jobs, creator) = (&self.api.jobs, self.creator(owner));
         let (subject, first) = (submission.subject, self.api.first_job);
-        let refused = jobs.create_refused(subject, reason, caller, first).await?;
+        let refused = jobs.create_refused(subject, reason, creator, first).await?;
         tracing::info!(job = %refused.id, "refused for {}: {}", self.caller, refused.details);
         self.api.journal.of(refused.id).line(&refused.details).await;
         Ok(refused)

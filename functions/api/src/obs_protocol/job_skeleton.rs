@@ -53,6 +53,7 @@ pub fn submission(xml: &[u8], service: &ServiceIdentity) -> Result<Submission, P
         arch: word("arch", skeleton.arch)?,
         filename: name("filename", skeleton.filename)?,
         size: skeleton.size,
+        ec2: None,
     };
     let details = skeleton.details.unwrap_or_default();
     Ok(Submission {

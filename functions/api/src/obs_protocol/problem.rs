@@ -60,11 +60,23 @@ impl From<BadTarget> for Problem {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let status = match &error {
-            ApiError::EmptyFile | ApiError::BadFileName(_) | ApiError::StartOutOfRange(_) => {
+            ApiError::EmptyFile
+            | ApiError::BadFileName(_)
+            | ApiError::StartOutOfRange(_)
+            | ApiError::RoleRefused(_)
+            | ApiError::Target(_) => {
                 return Self::bad_request(error);
             }
-            ApiError::NotFor(_) => 403,
-            ApiError::NoSuchJob => 404,
+            ApiError::NotFor(_)
+            | ApiError::HasOwnWay
+            | ApiError::NotAUser
+            | ApiError::NotAnAdministrator => 403,
+            ApiError::NoSuchJob
+            | ApiError::NoSuchUser(_)
+            | ApiError::NoSuchToken(_)
+            | ApiError::ProjectNotAllowed(_) => 404,
+            ApiError::UserExists(_) | ApiError::TooManyTokens | ApiError::NoRole => 409,
+            ApiError::NotTried(_) => 503,
             ApiError::Obs(error) => status_of(error),
             ApiError::NotStarted(_) | ApiError::Store(_) | ApiError::Log(_) => 500,
         };
@@ -76,7 +88,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
             Refusal::Network(_) => 403,
-            Refusal::NoSecret | Refusal::WrongSecret => 401,
+            Refusal::NoSecret | Refusal::WrongSecret | Refusal::WrongToken => 401,
             Refusal::Unchecked => 503,
         };
         Self::with_status(status, refusal)

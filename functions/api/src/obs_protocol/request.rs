@@ -23,9 +23,10 @@ pub struct Request {
     query: String,
     /// Whether the body is parameters.
     is_form: bool,
+    is_json: bool,
     pub body: Vec<u8>,
     /// How a list may be encoded.
-    pub(super) encoding: Encoding,
+    pub encoding: Encoding,
 }
 
 impl From<ApiGatewayV2httpRequest> for Request {
@@ -33,13 +34,11 @@ impl From<ApiGatewayV2httpRequest> for Request {
         let content_type = event.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let media_type = content_type.and_then(|value| value.split(';').next());
+        let is = |name: &str| media_type.is_some_and(|own| own.trim().eq_ignore_ascii_case(name));
         Self {
             encoding: Encoding::accepted(&event.headers),
-            is_form: media_type.is_some_and(|media_type| {
-                media_type
-                    .trim()
-                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-            }),
+            is_form: is("application/x-www-form-urlencoded"),
+            is_json: is("application/json"),
             method: event.request_context.http.method,
             path: event.raw_path.unwrap_or_default(),
             query: event.raw_query_string.unwrap_or_default(),
@@ -69,6 +68,11 @@ impl Request {
     pub fn query_and_body(&self) -> Result<Parameters, Problem> {
         let form = String::from_utf8_lossy(&self.body);
         Parameters::parse(&format!("{}&{}", self.query, form.trim_end()))
+    }
+
+    /// Whether the body is called JSON.
+    pub fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// Whether this is a job as OBS's source server sends it: XML without a query.

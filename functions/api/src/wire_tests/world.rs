@@ -7,7 +7,7 @@ use cloudupload::{
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
-    store::{Callers, Jobs},
+    store::{Callers, Jobs, Users},
     target::{Partition, ServiceIdentity},
 };
 use fake_endpoint::{Answer, Call, Endpoint};
@@ -20,9 +20,10 @@ use serde_json::{Value, json};
 
 use super::refused;
 use crate::{
-    api::Api,
+    api::{AllowedProjects, Api, ConnectFunction},
+    caller::Namesakes,
     gate::{FrontendSecret, Gate, Networks, WithoutSecret},
-    obs_protocol,
+    http,
     sample_event::event,
 };
 
@@ -54,6 +55,8 @@ impl World {
                 networks: Networks::default(),
                 frontend: FrontendSecret::new(secrets_manager, "secret".to_owned()),
                 callers: Callers::new(dynamodb.clone(), "callers".to_owned()),
+                users: Users::new(dynamodb.clone(), "users".to_owned()),
+                namesakes: Namesakes::Strangers,
                 without_secret: WithoutSecret::Refused,
             },
             jobs: Jobs::new(dynamodb, "jobs".to_owned()),
@@ -71,6 +74,9 @@ impl World {
                 account: "999999999999".parse().unwrap(),
                 partition: Partition::Aws,
             },
+            connect: ConnectFunction::new(&config, "connect".to_owned()),
+            quick_create_url: Some("https://console.aws.amazon.com/?param_ExternalId=".to_owned()),
+            allowed: AllowedProjects::new("Cloud:*", false).unwrap(),
             first_job: JobId::new(1).unwrap(),
             started: Timestamp::from_secs(1795445844),
         };
@@ -92,7 +98,12 @@ impl World {
             let header = format!("Basic {credentials}").parse();
             event.headers.insert(AUTHORIZATION, header.unwrap());
         }
-        obs_protocol::answer(Arc::clone(&self.api), event).await
+        self.answer_as_is(event).await
+    }
+
+    /// The answer to a request that has credentials of its own, or none.
+    pub async fn answer_as_is(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        http::answer(Arc::clone(&self.api), event).await
     }
 
     /// Status and body of the answer.

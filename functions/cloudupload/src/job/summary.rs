@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, JobId, State, TaskToken, UploadRequest};
+use super::{Creator, Job, JobId, Owner, State, TaskToken, UploadRequest, owner_of};
 use crate::{
     caller::CallerName,
     clock::Timestamp,
     names::{FileName, Package, Project, Repository, User},
+    target::{AmiName, Region},
 };
 
 /// What every job's record has. A job that was refused when it was created has no more than this: its record is no
@@ -23,6 +24,8 @@ pub struct JobSummary {
     pub created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +47,16 @@ pub struct Subject {
     pub filename: FileName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Where it goes; none if the job was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ec2: Option<Destination>,
+}
+
+/// What a job's user is told of the place that the image goes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    pub region: Region,
+    pub ami_name: AmiName,
 }
 
 impl JobSummary {
@@ -52,7 +65,7 @@ impl JobSummary {
         id: JobId,
         subject: Subject,
         reason: String,
-        caller: Option<CallerName>,
+        creator: Creator,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -62,11 +75,17 @@ impl JobSummary {
             progress: None,
             tries: None,
             created: now,
-            caller,
+            caller: creator.caller,
+            owner: Some(creator.owner),
             ended: Some(now),
             token: None,
             subject,
         }
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        owner_of(&self.owner, &self.subject.user)
     }
 }
 
@@ -80,6 +99,7 @@ impl From<Job> for JobSummary {
             tries: job.tries,
             created: job.created,
             caller: job.caller,
+            owner: job.owner,
             ended: job.ended,
             token: job.token,
             subject: job.request.into(),
@@ -98,6 +118,10 @@ impl From<UploadRequest> for Subject {
             arch: request.arch.as_str().to_owned(),
             filename: request.filename,
             size: Some(request.size),
+            ec2: Some(Destination {
+                region: request.ec2.region,
+                ami_name: request.ec2.ami_name,
+            }),
         }
     }
 }
@@ -132,12 +156,15 @@ mod tests {
             target: "azure".to_owned(),
             arch: "s390x".to_owned(),
             size: None,
+            ec2: None,
             ..example().request.into()
         };
         let now = Timestamp::from_secs(1795445900);
-        let caller = "obs".parse().unwrap();
-        let refused =
-            JobSummary::refused(example().id, subject, "no".to_owned(), Some(caller), now);
+        let creator = Creator {
+            caller: "obs".parse().ok(),
+            owner: Owner::Obs(subject.user.clone()),
+        };
+        let refused = JobSummary::refused(example().id, subject, "no".to_owned(), creator, now);
         let record = serde_json::to_value(&refused).unwrap();
         assert!(serde_json::from_value::<Job>(record.clone()).is_err());
         assert_eq!(

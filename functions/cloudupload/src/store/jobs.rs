@@ -25,11 +25,10 @@ use super::{
 };
 use crate::{
     aws::Failure,
-    caller::CallerName,
     clock::{self, Timestamp},
     job::{
-        Artifacts, Intent, Job, JobId, JobSummary, Progress, State, Subject, TaskToken,
-        UploadRequest,
+        Artifacts, Creator, Intent, Job, JobId, JobSummary, Owner, Progress, State, Subject,
+        TaskToken, UploadRequest,
     },
     retry::RetryBudget,
 };
@@ -59,6 +58,12 @@ const COUNTER: &str = "counter";
 /// The attribute, and the index that it makes.
 pub(super) const UNFINISHED: &str = "unfinished";
 
+/// The attribute that says whose a job is, and the index that it makes.
+pub(super) const OWNER: &str = "owner";
+
+/// The job's number, as a number, by which that index is sorted.
+pub(super) const NUMBER: &str = "number";
+
 /// The attribute's value.
 pub(super) fn unfinished() -> AttributeValue {
     AttributeValue::S("yes".to_owned())
@@ -73,12 +78,13 @@ impl Jobs {
     pub async fn create(
         &self,
         request: UploadRequest,
-        caller: Option<CallerName>,
+        creator: Creator,
         first: JobId,
     ) -> Result<Job, StoreError> {
         let id = self.next_id(first).await?;
         let job = Job {
-            caller,
+            caller: creator.caller,
+            owner: Some(creator.owner),
             ..Job::new(id, request, Timestamp::now())
         };
         self.transition(job.id, Transition::New(&job)).await
@@ -89,11 +95,11 @@ impl Jobs {
         &self,
         subject: Subject,
         reason: String,
-        caller: Option<CallerName>,
+        creator: Creator,
         first: JobId,
     ) -> Result<JobSummary, StoreError> {
         let id = self.next_id(first).await?;
-        let job = JobSummary::refused(id, subject, reason, caller, Timestamp::now());
+        let job = JobSummary::refused(id, subject, reason, creator, Timestamp::now());
         self.put_refused(&job).await?;
         Ok(job)
     }
@@ -241,6 +247,46 @@ impl Jobs {
             .map_err(Failure::of("dynamodb:Scan"))?;
         let items = answer.items.unwrap_or_default().into_iter();
         Ok((items.map(read).collect(), answer.last_evaluated_key))
+    }
+
+    /// The numbers of an owner's jobs, the newest first, `limit` at most, of those before `before` if one is given. A job may
+    /// show up a moment after it was made. Jobs of the release before have no owner in their record, and are missing.
+    pub async fn owned(
+        &self,
+        owner: &Owner,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobId>, StoreError> {
+        let mut condition = "#owner = :owner".to_owned();
+        let mut values = Item::from([(":owner".to_owned(), AttributeValue::S(owner.to_string()))]);
+        if let Some(before) = before {
+            condition.push_str(" AND #number < :before");
+            let before = AttributeValue::N(before.number().to_string());
+            values.insert(":before".to_owned(), before);
+        }
+        let names = before.map(|_| ("#number".to_owned(), NUMBER.to_owned()));
+        let names = names
+            .into_iter()
+            .chain([("#owner".to_owned(), OWNER.to_owned())]);
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(OWNER)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names.collect()))
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(Failure::of("dynamodb:Query"))?;
+        answer
+            .items
+            .unwrap_or_default()
+            .iter()
+            .map(read_id)
+            .collect()
     }
 
     /// The jobs that are not settled, in no order. A job may show up a moment after it was made.

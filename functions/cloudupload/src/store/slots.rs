@@ -27,7 +27,7 @@ use super::{
 use crate::{
     aws::Failure,
     clock::Timestamp,
-    job::{Job, JobId, State, TaskToken},
+    job::{Job, JobId, Owner, State, TaskToken, owner_of},
     names::User,
     target::{AccountId, AccountRegion, Route},
 };
@@ -51,10 +51,13 @@ impl Limits {
         if held.len() >= self.total {
             return None;
         }
-        let of = |user: &User| held.iter().filter(|holder| holder.user == *user).count();
+        let of = |owner: Owner| {
+            let jobs = held.iter().filter(|holder| holder.owner() == owner);
+            jobs.count()
+        };
         waiting
             .iter()
-            .find(|waiter| of(&waiter.user) < self.per_user && waiter.full_place(held).is_none())
+            .find(|waiter| of(waiter.owner()) < self.per_user && waiter.full_place(held).is_none())
     }
 }
 
@@ -64,6 +67,9 @@ pub struct Waiter {
     #[serde(with = "number")]
     pub job: JobId,
     pub user: User,
+    /// Whose it is. The release before does not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// The execution that waits, by its ARN.
     pub execution: String,
     pub since: Timestamp,
@@ -85,10 +91,15 @@ impl Waiter {
         Self {
             job: job.id,
             user: job.request.user.clone(),
+            owner: job.owner.clone(),
             execution,
             since: Timestamp::now(),
             places: places.collect(),
         }
+    }
+
+    fn owner(&self) -> Owner {
+        owner_of(&self.owner, &self.user)
     }
 
     /// The first of its places that has as many uploads as there may be.
@@ -106,6 +117,8 @@ pub struct Holder {
     #[serde(with = "number")]
     pub job: JobId,
     pub user: User,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// The execution that the slot was granted to, by its ARN.
     pub execution: String,
     /// When it was granted.
@@ -116,6 +129,12 @@ pub struct Holder {
     /// Where it makes a snapshot.
     #[serde(default)]
     pub places: Vec<AccountRegion>,
+}
+
+impl Holder {
+    fn owner(&self) -> Owner {
+        owner_of(&self.owner, &self.user)
+    }
 }
 
 /// The key is a number in DynamoDB, so that a query gives the jobs in their order.
@@ -269,6 +288,7 @@ impl Slots {
         let holder = Holder {
             job: to.job,
             user: to.user.clone(),
+            owner: to.owner.clone(),
             execution: to.execution.clone(),
             since: Timestamp::now(),
             begun: None,
@@ -406,6 +426,7 @@ mod tests {
         Waiter {
             job: JobId::new(job).unwrap(),
             user: user.parse().unwrap(),
+            owner: None,
             execution: format!("job-{job}"),
             since: Timestamp::from_secs(job),
             places: Vec::new(),
@@ -423,6 +444,7 @@ mod tests {
         Holder {
             job: waiter.job,
             user: waiter.user.clone(),
+            owner: waiter.owner.clone(),
             execution: waiter.execution.clone(),
             since: waiter.since,
             begun: None,
@@ -434,6 +456,17 @@ mod tests {
         total: 4,
         per_user: 2,
     };
+
+    #[test]
+    fn users_of_one_name_are_two_where_their_owners_differ() {
+        let held = [waiter(1, "tom"), waiter(2, "tom")].map(|waiter| holder(&waiter));
+        let account = "account:000102030405060708090a0b0c0d0e0f";
+        let mut namesake = waiter(3, "tom");
+        assert_eq!(LIMITS.first(&held, &[namesake.clone()]), None);
+        namesake.owner = Some(account.parse().unwrap());
+        let waiting = [namesake];
+        assert_eq!(LIMITS.first(&held, &waiting), Some(&waiting[0]));
+    }
 
     #[test]
     fn a_user_at_its_limit_holds_back_nobody_else() {

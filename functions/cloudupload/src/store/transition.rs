@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
-    types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use serde_dynamo::to_item;
 
 use super::{
     Item, Jobs, StoreError,
-    jobs::{UNFINISHED, unfinished},
+    jobs::{NUMBER, UNFINISHED, unfinished},
     superseded,
     transaction::Cancelled,
     update::UpdateExpression,
@@ -49,7 +49,7 @@ impl Jobs {
             Transition::New(job) => {
                 let mut item: Item = to_item(job).map_err(StoreError::Unwritable)?;
                 item.insert(UNFINISHED.to_owned(), unfinished());
-                self.put_new(item).await?;
+                self.put_new(job.id, item).await?;
                 Ok(job.clone())
             }
             Transition::To {
@@ -73,11 +73,13 @@ impl Jobs {
     /// Writes the record of a job that is final from the start. It is not among the unfinished, so the sweeper never sees
     /// it.
     pub(super) async fn put_refused(&self, job: &JobSummary) -> Result<(), StoreError> {
-        self.put_new(to_item(job).map_err(StoreError::Unwritable)?)
-            .await
+        let item = to_item(job).map_err(StoreError::Unwritable)?;
+        self.put_new(job.id, item).await
     }
 
-    async fn put_new(&self, item: Item) -> Result<(), StoreError> {
+    async fn put_new(&self, id: JobId, mut item: Item) -> Result<(), StoreError> {
+        let number = AttributeValue::N(id.number().to_string());
+        item.insert(NUMBER.to_owned(), number);
         let answer = self
             .client
             .put_item()

@@ -80,6 +80,30 @@ impl UpdateExpression {
         )))
     }
 
+    /// Demands that an attribute has this value.
+    pub(super) fn expect_equal(
+        mut self,
+        path: &str,
+        value: impl Serialize,
+    ) -> Result<Self, StoreError> {
+        let value = to_attribute_value(value).map_err(StoreError::Unwritable)?;
+        let (path, value) = (self.name(path), self.value(value));
+        Ok(self.expect(format!("{path} = {value}")))
+    }
+
+    /// Demands that an attribute is there.
+    pub(super) fn expect_present(mut self, path: &str) -> Self {
+        let path = self.name(path);
+        self.expect(format!("attribute_exists({path})"))
+    }
+
+    /// Demands that a map has fewer entries than this.
+    pub(super) fn expect_fewer(mut self, path: &str, most: usize) -> Result<Self, StoreError> {
+        let most = to_attribute_value(most).map_err(StoreError::Unwritable)?;
+        let (path, most) = (self.name(path), self.value(most));
+        Ok(self.expect(format!("size({path}) < {most}")))
+    }
+
     fn expect(mut self, condition: String) -> Self {
         self.condition = match self.condition.is_empty() {
             true => condition,
@@ -137,6 +161,20 @@ mod tests {
         assert_eq!(
             update.values[":receiving"],
             AttributeValue::S("receiving".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_attribute_can_be_demanded() {
+        let update = UpdateExpression::default()
+            .expect_equal("id", "7")
+            .unwrap()
+            .expect_present("tokens.a")
+            .expect_fewer("tokens", 50)
+            .unwrap();
+        assert_eq!(
+            update.condition,
+            "#n0 = :v0 AND attribute_exists(#n1.#n2) AND size(#n3) < :v1"
         );
     }
 

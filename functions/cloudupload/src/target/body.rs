@@ -19,7 +19,7 @@ pub enum BadBody {
     NotAnObject,
     #[error("{0} is missing: the body must be JSON such as {EXAMPLE}")]
     Missing(&'static str),
-    #[error("{0} must be a string: the body must be JSON such as {EXAMPLE}")]
+    #[error("{0} must be a string")]
     NotAString(&'static str),
     #[error("{0} must be true or false")]
     NotABoolean(&'static str),
@@ -41,6 +41,11 @@ impl Body {
         }
     }
 
+    /// What another reader has left of an object.
+    pub(super) fn of(rest: Map<String, Value>) -> Self {
+        Self(rest)
+    }
+
     /// The value of a key, if it is there.
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|value| !value.is_null())
@@ -55,16 +60,21 @@ impl Body {
         }
     }
 
+    /// The text of a key that may be absent.
+    pub(super) fn optional(&self, key: &'static str) -> Result<Option<&str>, BadBody> {
+        match self.required(key) {
+            Err(BadBody::Missing(_)) | Ok("") => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// The text of a key, as the type that it stands for.
     pub(super) fn parsed<T, E>(&self, key: &'static str) -> Result<Option<T>, E>
     where
         T: FromStr,
         E: From<BadBody> + From<T::Err>,
     {
-        match self.required(key) {
-            Err(BadBody::Missing(_)) | Ok("") => Ok(None),
-            found => Ok(Some(found?.parse()?)),
-        }
+        Ok(self.optional(key)?.map(str::parse::<T>).transpose()?)
     }
 
     pub(super) fn boolean(&self, key: &'static str) -> Result<Option<bool>, BadBody> {

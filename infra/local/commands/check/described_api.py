@@ -1,7 +1,8 @@
 """The API, held against docs/openapi.yaml by schemathesis.
 
-The requests are those of a caller with rights for one user of OBS, to whom the jobs of other tests do not exist. Its own
-jobs name a role that trusts nobody, or a file that OBS does not have: none of them takes a slot or uploads anything.
+The requests to OBS's paths are those of a caller with rights for one user of OBS, to whom the jobs of other tests do not
+exist. Its own jobs name a role that trusts nobody, or a file that OBS does not have: none of them takes a slot or uploads
+anything. The requests below /v1 are those of an administrator, and of a user who has no role, and so no jobs.
 """
 
 import contextlib
@@ -36,10 +37,17 @@ def hold(shell, env, schemathesis):
     secret = secrets.token_hex(32)
     host = urllib.parse.urlsplit(env["CLOUDUPLOAD_URL"]).netloc.rpartition("@")[2]
     own = {**env, "CLOUDUPLOAD_URL": f"http://{CALLER}:{secret}@{host}"}
-    with caller(env, secret), build_result(env):
+    administrator = f"{CALLER}-administrator"
+    with (
+        caller(env, CALLER, {"M": {"one_user": {"S": CALLER}}}, secret),
+        caller(env, administrator, {"S": "administer_users"}, secret),
+        user(f"http://{administrator}:{secret}@{host}") as token,
+        build_result(env),
+    ):
         jobs = [failed(own, create(own)), failed(own, submit(own))]
         names = {"CALLER_NAME": CALLER, "CALLER_USER": CALLER, "CALLER_PACKAGE": CALLER}
         variables = {**names, "CALLER_SECRET": secret, "CALLER_JOBS": " ".join(jobs)}
+        variables |= {"ADMINISTRATOR_NAME": administrator, "USER_TOKEN": token}
         description = TOP / "docs" / "openapi.yaml"
         command = [schemathesis, "--config-file", HOME / "schemathesis.toml", "run", description]
         python = {"PYTHONPATH": str(HOME), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -47,15 +55,35 @@ def hold(shell, env, schemathesis):
 
 
 @contextlib.contextmanager
-def caller(env, secret):
+def caller(env, name, rights, secret):
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    key = {"name": {"S": CALLER}}
-    item = {**key, "rights": {"M": {"one_user": {"S": CALLER}}}, "secrets": {"L": [{"S": digest}]}}
+    key = {"name": {"S": name}}
+    item = {**key, "rights": rights, "secrets": {"L": [{"S": digest}]}}
     aws.dynamodb(env, "PutItem", TableName=env["CALLERS_TABLE"], Item=item)
     try:
         yield
     finally:
         aws.dynamodb(env, "DeleteItem", TableName=env["CALLERS_TABLE"], Key=key)
+
+
+@contextlib.contextmanager
+def user(api):
+    """The token of a user. Users that the requests make are removed, too."""
+    before = users(api)
+    post(f"{api}/v1/users", {"name": CALLER})
+    try:
+        yield post(f"{api}/v1/users/{CALLER}/tokens", {"name": "schemathesis"})["token"]
+    finally:
+        for name in users(api) - before:
+            fetch(f"{api}/v1/users/{urllib.parse.quote(name)}", method="DELETE")
+
+
+def users(api):
+    return {user["name"] for user in json.loads(fetch(f"{api}/v1/users"))["users"]}
+
+
+def post(url, body):
+    return json.loads(fetch(url, json.dumps(body).encode(), {"Content-Type": "application/json"}))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ A file DIR/<project>/<repository>/<arch>/<package>/<file> is a build result:
 
     GET /build/<project>/<repository>/<arch>/<package>            <binarylist>
     GET /build/<project>/<repository>/<arch>/<package>/<file>     the bytes
+    GET /published                                                <directory> of projects
+    GET /published/<project>                                      <directory> of repositories
+    GET /_result?prpa=<project>/<repository>/<arch>               <resultlist> with the packages
 
 It answers as bs_repserver does (OBS sources, src/backend: the routes and getbinary() in bs_repserver,
 reply_file() and reply_error() in BSServer.pm, errreply() in BSStdServer.pm, the names in BSVerify.pm):
@@ -19,7 +22,9 @@ reply_file() and reply_error() in BSServer.pm, errreply() in BSStdServer.pm, the
 A file <file>.sha256 beside <file> is a build result like any other: what sha256sum prints, signed or not.
 
 The same below /public/build as an HTTP front before OBS with support for ranges would answer: Range (206, 416),
-If-Range, ETag, Last-Modified, Connection kept alive.
+If-Range, ETag, Last-Modified, Connection kept alive. Below it, there are the lists of the source server, as OBS's public API
+passes them on: /public/build/<project>, /public/build/<project>/<repository> and
+/public/build/<project>/<repository>/<arch>, each a <directory>. A project that has a folder `.hidden` is not there.
 
 With --user, a request without these Basic credentials gets a 401.
 

@@ -77,16 +77,58 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except UnicodeDecodeError:
             raise Refusal("400 path is not utf-8") from None
         segments = path.removeprefix("/public").rstrip("/").split("/")[1:]
-        if self.command not in ("GET", "HEAD") or segments[:1] != ["build"] or len(segments) not in (5, 6):
-            raise Refusal(f"400 unknown request: {self.command}:{path}")
         parameters = urllib.parse.parse_qsl(query, keep_blank_values=True)
+        reply = self.replier(segments[0], len(segments))
+        if self.command not in ("GET", "HEAD") or not reply:
+            raise Refusal(f"400 unknown request: {self.command}:{path}")
+        if reply == self.reply_results:
+            self.reply_results(parameters)
+            return
         if parameters:
             raise Refusal(f"unknown parameter '{parameters[0][0]}'")
-        check_names(*segments[1:])
-        if len(segments) == 5:
-            self.reply_list(segments[1:])
-        else:
-            self.reply_file(segments[1:])
+        self.check_visible(segments[1:])
+        if len(segments) > 4:
+            check_names(*segments[1:])
+        reply(segments[1:])
+
+    def replier(self, root, length):
+        """What answers a path, by the tables of dispatches: the public door leads to the source server, the other one is that
+        of the repository server."""
+        if root == "build" and length > 4:
+            return {5: self.reply_list, 6: self.reply_file}.get(length)
+        if self.public:
+            return self.reply_directory if root == "build" and length > 1 else None
+        if root == "build" and length == 4:
+            raise Refusal("must specify view")
+        return {("published", 1): self.reply_directory, ("published", 2): self.reply_directory}.get(
+            (root, length), self.reply_results if (root, length) == ("_result", 1) else None
+        )
+
+    def check_visible(self, names):
+        if self.public and names and os.path.exists(os.path.join(self.server.root, names[0], ".hidden")):
+            raise Refusal(f"404 Project not found: {names[0]}")
+
+    def folders(self, names):
+        try:
+            entries = list(os.scandir(os.path.join(self.server.root, *names)))
+        except (FileNotFoundError, NotADirectoryError):
+            raise Refusal(f"404 project '{names[0]}' does not exist") from None
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+    def reply_directory(self, names):
+        entries = "".join(f"  <entry name={quoteattr(name)} />\n" for name in self.folders(names))
+        self.reply_text(200, f"<directory>\n{entries}</directory>\n")
+
+    def reply_results(self, parameters):
+        if [name for name, _ in parameters] != ["prpa"]:
+            raise Refusal("parameter 'prpa' is missing")
+        names = parameters[0][1].split("/")
+        project, repository, arch = map(quoteattr, names)
+        packages = "".join(
+            f'    <status package={quoteattr(name)} code="succeeded" />\n' for name in self.folders(names)
+        )
+        result = f'  <result project={project} repository={repository} arch={arch} code="published" state="published">\n'
+        self.reply_text(200, f'<resultlist state="0">\n{result}{packages}  </result>\n</resultlist>\n')
 
     def check_credentials(self):
         if not self.server.credentials:

@@ -1,3 +1,4 @@
+import re
 import tempfile
 import threading
 import unittest
@@ -36,6 +37,33 @@ class ObsTest(unittest.TestCase):
         with self.get("/public/build/Cloud:Images/images/x86_64/leap/leap.raw.xz", Range="bytes=16-31") as answer:
             self.assertEqual((answer.status, answer.read()), (206, BYTES[16:32]))
             self.assertEqual(answer.headers["Content-Range"], f"bytes 16-31/{len(BYTES)}")
+
+    def listed(self, path):
+        with self.get(path) as answer:
+            return re.findall('(?:entry name|status package)="(.*?)"', answer.read().decode())
+
+    def status(self, path):
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.get(path)
+        refused.exception.close()
+        return refused.exception.code
+
+    def test_the_public_door_has_the_lists_of_the_source_server_but_no_list_of_projects(self):
+        self.assertEqual(self.listed("/public/build/Cloud:Images"), ["images"])
+        self.assertEqual(self.listed("/public/build/Cloud:Images/images"), ["x86_64"])
+        self.assertEqual(self.listed("/public/build/Cloud:Images/images/x86_64"), ["leap"])
+        self.assertEqual(self.status("/public/build"), 400)
+        self.assertEqual(self.status("/public/build/Cloud:Other"), 404)
+        (self.package.parents[2] / ".hidden").mkdir()
+        for path in ("", "/images", "/images/x86_64", "/images/x86_64/leap", "/images/x86_64/leap/leap.raw.xz"):
+            self.assertEqual(self.status(f"/public/build/Cloud:Images{path}"), 404, path)
+
+    def test_the_repository_server_lists_what_is_published_and_results(self):
+        self.assertEqual(self.listed("/published"), ["Cloud:Images"])
+        self.assertEqual(self.listed("/published/Cloud:Images"), ["images"])
+        self.assertEqual(self.listed("/_result?prpa=Cloud:Images/images/x86_64"), ["leap"])
+        for path in ("/build", "/build/Cloud:Images", "/build/Cloud:Images/images", "/build/Cloud:Images/images/x86_64"):
+            self.assertEqual(self.status(path), 400, path)
 
     def test_a_fault_is_taken_once_and_the_sidecar_is_not_listed(self):
         (self.package / "leap.raw.xz.faults.json").write_text('[{"status": 503}, {"after": 100, "do": "short"}]')

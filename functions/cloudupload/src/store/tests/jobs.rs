@@ -10,8 +10,8 @@ use super::{code_of, id, item, jobs_at, unreadable};
 use crate::{
     clock::Timestamp,
     job::{
-        self, Artifacts, BucketArtifacts, CleanUpNote, Intent, Job, JobSummary, Progress, State,
-        Subject, example,
+        self, Artifacts, BucketArtifacts, CleanUpNote, Creator, Intent, Job, JobSummary, Owner,
+        Progress, State, Subject, example,
     },
     store::StoreError,
 };
@@ -46,7 +46,7 @@ async fn a_job_is_created_under_the_next_number() {
     let endpoint = counting(|_| Answer::json(&json!({})));
     let request = example().request;
     let job = jobs_at(&endpoint)
-        .create(request, Some("obs".parse().unwrap()), id(5))
+        .create(request, creator(), id(5))
         .await
         .unwrap();
     assert_eq!((job.id, job.state), (id(17), State::Created));
@@ -59,7 +59,40 @@ async fn a_job_is_created_under_the_next_number() {
     let mut record = plain_item(&put["Item"]);
     assert_eq!(record["unfinished"], "yes");
     record.as_object_mut().unwrap().remove("unfinished");
+    assert_eq!(
+        (&record["owner"], &record["number"]),
+        (&json!("obs:tom"), &json!(17))
+    );
     assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
+}
+
+fn creator() -> Creator {
+    Creator {
+        caller: "obs".parse().ok(),
+        owner: Owner::Obs("tom".parse().unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn an_owner_s_jobs_are_read_from_an_index() {
+    let endpoint = Endpoint::new(|_| {
+        let items = [item(7, State::Created), item(5, State::Failed)];
+        Answer::json(&json!({"Items": items, "Count": 2, "ScannedCount": 2}))
+    });
+    let jobs = jobs_at(&endpoint);
+    let owner = creator().owner;
+    let found = jobs.owned(&owner, Some(id(9)), 2).await.unwrap();
+    assert_eq!(found, [id(7), id(5)]);
+    jobs.owned(&owner, None, 2).await.unwrap();
+    let [before, all] = [0, 1].map(|call| endpoint.calls()[call].json());
+    assert_eq!(
+        (&before["IndexName"], &before["Limit"]),
+        (&json!("owner"), &json!(2))
+    );
+    assert_eq!(before["ScanIndexForward"], false);
+    let condition = |call| expression(call, "KeyConditionExpression");
+    assert_eq!(condition(&before), r#"owner = "obs:tom" AND number < 9"#);
+    assert_eq!(condition(&all), r#"owner = "obs:tom""#);
 }
 
 #[tokio::test]
@@ -70,7 +103,7 @@ async fn a_refused_job_is_created_with_nothing_left_to_do() {
         ..example().request.into()
     };
     let refused = jobs_at(&endpoint)
-        .create_refused(subject, "no".to_owned(), None, id(5))
+        .create_refused(subject, "no".to_owned(), creator(), id(5))
         .await
         .unwrap();
     assert_eq!((refused.id, refused.state), (id(17), State::Failed));

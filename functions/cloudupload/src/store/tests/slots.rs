@@ -22,6 +22,7 @@ fn waiter() -> Waiter {
     Waiter {
         job: id(1),
         user: "tom".parse().unwrap(),
+        owner: None,
         execution: "arn:x".to_owned(),
         since: Timestamp::from_secs(1795445844),
         places: vec!["123456789012/eu-west-1".parse().unwrap()],

@@ -1,0 +1,107 @@
+//! The JSON in requests.
+
+use std::time::Duration;
+
+use cloudupload::{
+    names::{Arch, FileName, Package, Project, Repository},
+    target::RoleArn,
+    user::{TokenName, UserName},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    api::{OwnUpload, TokenWish},
+    obs_protocol::{problem::Problem, request::Request},
+};
+
+/// The most days that a token can be good for, unless it is good for ever: a hundred years.
+const MAX_DAYS: u32 = 36_500;
+
+/// The body of a request.
+///
+/// It has to be called JSON: a page of another site can have a browser send anything else without asking first (Fetch
+/// standard, "CORS-safelisted request-header").
+pub fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    if !request.is_json() {
+        return Err(Problem::with_status(
+            415,
+            "the body must be JSON: send it with Content-Type: application/json",
+        ));
+    }
+    serde_json::from_slice(&request.body)
+        .map_err(|error| Problem::bad_request(format!("the body is not as it must be: {error}")))
+}
+
+/// A user to make.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    pub name: UserName,
+}
+
+/// A token to make.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    name: TokenName,
+    #[serde(default)]
+    expires_in_days: Option<u32>,
+}
+
+impl TryFrom<NewToken> for TokenWish {
+    type Error = Problem;
+
+    fn try_from(body: NewToken) -> Result<Self, Problem> {
+        let lifetime = match body.expires_in_days {
+            None => None,
+            Some(days @ 1..=MAX_DAYS) => Some(Duration::from_secs(u64::from(days) * 24 * 3600)),
+            Some(days) => {
+                return Err(Problem::bad_request(format!(
+                    "expires_in_days {days} is out of range: give 1 to {MAX_DAYS}, or leave it out"
+                )));
+            }
+        };
+        Ok(Self {
+            name: body.name,
+            lifetime,
+        })
+    }
+}
+
+/// A role to connect.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRole {
+    pub arn: RoleArn,
+    pub region: String,
+}
+
+/// An upload. What else is in the body is for its target.
+#[derive(Deserialize)]
+pub struct NewJob {
+    project: Project,
+    repository: Repository,
+    arch: String,
+    package: Package,
+    #[serde(default)]
+    filename: Option<FileName>,
+    #[serde(flatten)]
+    wishes: Map<String, Value>,
+}
+
+impl TryFrom<NewJob> for OwnUpload {
+    type Error = Problem;
+
+    fn try_from(body: NewJob) -> Result<Self, Problem> {
+        let arch: Arch = body.arch.parse().map_err(Problem::bad_request)?;
+        Ok(Self {
+            project: body.project,
+            repository: body.repository,
+            arch,
+            package: body.package,
+            filename: body.filename,
+            wishes: body.wishes,
+        })
+    }
+}
