@@ -27,7 +27,7 @@ class Obs(Server):
             raise Refusal(404, status(f"unknown request: {method} {path}"), "text/xml")
         if not (self.root / project).is_dir():
             raise Refusal(404, status(f"unknown project '{project}'"), "text/xml")
-        return self.results(project, **query).encode()
+        return 200, self.results(project, **query).encode()
 
     def results(self, project, package, multibuild=None, repository="*", arch="*"):
         packages = [package, f"{package}:*"] if multibuild == "1" else [package]

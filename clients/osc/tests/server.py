@@ -20,7 +20,7 @@ class Quiet(http.server.ThreadingHTTPServer):
 
 
 class Server:
-    """`answer(method, path, query, headers, body)` returns bytes or what becomes JSON, or raises a Refusal."""
+    """`answer(method, path, query, headers, body)` returns a status, and bytes or what becomes JSON; or it raises."""
 
     def __init__(self):
         self.requests = []
@@ -47,8 +47,7 @@ class Server:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
                 server.requests.append((self.command, self.path))
                 try:
-                    answer = server.answer(self.command, urllib.parse.unquote(url.path), query, self.headers, body)
-                    self.reply(200, answer)
+                    self.reply(*server.answer(self.command, urllib.parse.unquote(url.path), query, self.headers, body))
                 except Refusal as refusal:
                     self.reply(refusal.status, refusal.body, refusal.content_type, refusal.headers)
 

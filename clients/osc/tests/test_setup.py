@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fake_service import ARN, TOKEN
+from tests.fake_service import ARN, EXTERNAL_ID, TOKEN
 from tests.world import World
 
 OTHER = "arn:aws:iam::123456789012:role/other"
@@ -26,7 +26,7 @@ class Setup(World):
         code, shown = self.sign_in_by_hand(answers=steps)
         self.assertEqual(code, 0, shown)
         self.assertNotIn(TOKEN, shown)
-        for text in ("Signed in as tom.", "Step 1 of 3", "tom-s-own-id", "210987654321", self.service.quick_create_url):
+        for text in ("Signed in as tom.", "Step 1 of 3", EXTERNAL_ID, "210987654321", self.service.quick_create_url):
             self.assertIn(text, shown)
         self.assertIn(f"Connected: {ARN}, for images in eu-west-1", shown)
         self.assertRegex(shown, r"direct +yes\n")
@@ -73,7 +73,7 @@ class Setup(World):
         self.service.quick_create_url = None
         said = self.osc("setup").stderr
         self.assertIn("infra/user-account.yaml", said)
-        self.assertIn("ServiceAccountId=210987654321 and ExternalId=tom-s-own-id", said)
+        self.assertIn(f"ServiceAccountId=210987654321 and ExternalId={EXTERNAL_ID}", said)
 
     def test_a_role_that_is_refused_is_told_in_the_service_s_words(self):
         self.sign_in()
