@@ -63,18 +63,25 @@ def checked_url(text):
     return url.geturl()
 
 
-def keep(url, user, token):
-    """Writes address and token into oscrc. osc asks which of its credentials managers is to have the token."""
-    file = conf.config["conffile"]
+def keep_url(url):
+    """Writes the address into the section of this OBS in oscrc."""
     section = _obs_section()
     if section is None:
         raise Failure(
-            f"there is no oscrc with a section for {conf.config['apiurl']} to keep the token in: "
+            f"there is no oscrc with a section for {conf.config['apiurl']} to keep the address in: "
             f"set {URL_VARIABLE} and {TOKEN_VARIABLE} instead"
         )
-    conf.get_configParser(file).set(section, OPTION, url)
+    parser = conf.get_configParser(conf.config["conffile"])
+    parser.set(section, OPTION, url)
+    conf.write_config(conf.config["conffile"], parser)
+
+
+def keep(url, user, token):
+    """Writes address and token into oscrc. osc asks which of its credentials managers is to have the token."""
+    keep_url(url)
     manager = conf.select_credentials_manager_descr()
-    conf.add_section(file, url, user, token, creds_mgr_descriptor=manager, allow_http=url.startswith("http:"))
+    is_http = url.startswith("http:")
+    conf.add_section(conf.config["conffile"], url, user, token, creds_mgr_descriptor=manager, allow_http=is_http)
 
 
 def _obs_section():

@@ -39,6 +39,8 @@ def signed_in(url):
     url = config.checked_url(url) if url else config.known_url()
     token = config.known_token(url) if url else None
     if token:
+        if url != config.known_url():
+            config.keep_url(url)
         return config.Service(url, token)
     if not terminal.is_there():
         raise Failure(

@@ -120,14 +120,15 @@ class OnStack(unittest.TestCase):
             self.assertIn("Uploads can succeed.", tried)
 
             # A job that is killed, and another try of it.
-            number = self.succeeds("create", PROJECT, NAME).strip()
+            ami_name = f"osc {secrets.token_hex(4)}"
+            number = self.succeeds("create", PROJECT, NAME, "--ami-name", ami_name).strip()
             self.assertEqual(self.succeeds("kill", number), f"job {number}: failed, killed\n")
             self.assertIn("killed", self.fails("watch", number))
             ami = self.succeeds("retry", number, "--watch").strip()
             self.assertRegex(ami, r"^ami-[0-9a-f]{17}$")
 
             again, killed = json.loads(self.succeeds("list", "--json"))
-            self.assertEqual((again["state"], again["ami"], again["ami_name"]), ("succeeded", ami, FILE))
+            self.assertEqual((again["state"], again["ami"], again["ami_name"]), ("succeeded", ami, ami_name))
             self.assertEqual((str(killed["id"]), killed["state"], killed["details"]), (number, "failed", "killed"))
             self.assertIn(f"Created image: {ami}", self.succeeds("log", "-f"))
             self.assertIn(ami, self.succeeds("status"))

@@ -1,6 +1,7 @@
 """Sign-in and the three steps, on a terminal and without one."""
 
 import json
+import re
 
 from tests.fake_service import ARN, EXTERNAL_ID, TOKEN
 from tests.world import World
@@ -49,6 +50,14 @@ class Setup(World):
         code, shown = self.home.osc_on_terminal("setup", answers=again)
         self.assertEqual(code, 0, shown)
         self.assertEqual((self.service.role["arn"], self.service.role["region"]), (ARN, "eu-west-1"))
+
+    def test_an_address_whose_token_is_known_needs_no_token(self):
+        self.sign_in_by_hand(answers=[("Role ARN: $", ARN), ("such as eu-central-1: $", "eu-west-1")])
+        oscrc = self.home.oscrc.read_text()
+        self.home.oscrc.write_text(re.sub("cloudupload_url.*\n", "", oscrc))
+        self.assertIn("no cloud uploader is known", self.fails("list"))
+        self.succeeds("setup", "--url", f"{self.service.url}/", "--role", ARN)
+        self.assertEqual(self.succeeds("list", "--json"), "[]\n")
 
     def test_a_token_that_is_refused_is_not_kept(self):
         before = self.home.oscrc.read_text()
