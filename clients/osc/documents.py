@@ -45,7 +45,8 @@ def options(parser):
 def man_page(parser, version):
     parser.prog, parser.usage = "osc-cloudupload", f"osc {NAME} COMMAND [OPTION]... [ARGUMENT]..."
     for name, _, subcommand in subparsers(parser):
-        words = [action.metavar for action in subcommand._actions if not action.option_strings]
+        arguments = [action for action in subcommand._actions if not action.option_strings]
+        words = [f"[{action.metavar}]" if action.nargs else action.metavar for action in arguments]
         subcommand.usage = " ".join(["osc", NAME, name, "[OPTION]...", *words])
     about = {
         "project_name": "osc-cloudupload",

@@ -9,7 +9,8 @@ from tests.world import World
 LIMIT = 0.3
 """Seconds."""
 
-RUNS = 7
+RUNS, MOST_RUNS = 7, 30
+"""Runs of each; more on a machine that has much else to do."""
 
 
 class Start(World):
@@ -20,8 +21,12 @@ class Start(World):
 
     def test_a_list_is_there_soon_after_osc_has_started(self):
         self.sign_in()
-        # By turns, so that what else the machine does falls on both; the least is what they need themselves.
-        times = [(self.seconds("help"), self.seconds("cloudupload", "list")) for _ in range(RUNS)]
-        start, listed = map(min, zip(*times))
+        start = listed = float("inf")
+        for run in range(1, MOST_RUNS + 1):
+            # By turns, so that what else the machine does falls on both; the least is what they need themselves.
+            start = min(start, self.seconds("help"))
+            listed = min(listed, self.seconds("cloudupload", "list"))
+            if run >= RUNS and listed - start < LIMIT:
+                break
         print(f"osc help: {start:.3f} s; osc cloudupload list: {listed:.3f} s")
         self.assertLess(listed - start, LIMIT)
