@@ -200,7 +200,7 @@ async fn a_user_uploads_without_a_word_of_aws_and_nobody_else_sees_the_job() {
     assert_eq!(done["region"], json!(tom.stack.region));
     let log = tom.stack.get_text(&format!("/v1/jobs/{job}/log")).await;
     assert!(log.contains("Created image: ami-"), "{log}");
-    until("the job is in the list", async || {
+    until("the job is in the list", || async {
         let list = tom.found("/v1/jobs").await;
         match list["jobs"] == json!([done]) {
             true => Ok(()),

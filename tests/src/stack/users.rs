@@ -2,7 +2,7 @@
 
 use reqwest::{
     Client, Method, StatusCode,
-    header::{AUTHORIZATION, HeaderMap},
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ impl Stack {
     /// The stack, for whoever has this token.
     pub async fn for_token(token: &str) -> Self {
         let mut stack = Self::for_caller(None).await;
-        let bearer = format!("Bearer {token}").parse();
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}"));
         let bearer = bearer.expect("a token fits in a header");
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
         let client = Client::builder().default_headers(headers).build();

@@ -72,12 +72,10 @@ mod tests {
     #[test]
     fn an_owner_comes_back_from_its_text() {
         let id = "000102030405060708090a0b0c0d0e0f";
+        let account = format!("account:{id}");
         for (text, owner) in [
             ("obs:a:b", Owner::Obs("a:b".parse().unwrap())),
-            (
-                &format!("account:{id}"),
-                Owner::Account(id.parse().unwrap()),
-            ),
+            (account.as_str(), Owner::Account(id.parse().unwrap())),
         ] {
             assert_eq!(text.parse(), Ok(owner.clone()));
             assert_eq!(owner.to_string(), text);

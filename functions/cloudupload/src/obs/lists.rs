@@ -38,7 +38,8 @@ impl Obs {
         }
     }
 
-    /// The repositories of a project. Those of a repository server may have less architectures than it says.
+    /// The repositories of a project. Of a repository server, they may have fewer architectures than are
+    /// told.
     pub async fn repositories(&self, project: &Project) -> Result<Vec<Repository>, ObsError> {
         let project = project.as_str();
         let names: Vec<RepositoryName> = match self.directory(&["build", project]).await {
@@ -145,4 +146,129 @@ fn legal<T: std::str::FromStr>(names: Vec<String>) -> Vec<T> {
 /// does not ask for, too.
 fn is_unknown_request(error: &ObsError) -> bool {
     matches!(error, ObsError::Refused { status, .. } if *status == StatusCode::BAD_REQUEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use fake_endpoint::{Answer, Endpoint};
+
+    use super::*;
+
+    /// Paths and what is there.
+    type Pages = &'static [(&'static str, &'static str)];
+
+    /// An OBS that has these pages; all else it does not know.
+    fn obs(pages: Pages) -> (Endpoint, Obs) {
+        let endpoint = Endpoint::new(move |call| {
+            let asked = match call.parameters.get("prpa") {
+                Some(prpa) => format!("{}?prpa={prpa}", call.path),
+                None => call.path.clone(),
+            };
+            let page = pages.iter().find(|(path, _)| *path == asked);
+            match page {
+                Some((_, "404")) => call.refusal(404, "", "project does not exist"),
+                Some((_, body)) => Answer::ok(*body),
+                None => call.refusal(400, "", "unknown request"),
+            }
+        });
+        let obs = Obs::new(endpoint.url()).unwrap();
+        (endpoint, obs)
+    }
+
+    const SOURCE_SERVER: Pages = &[
+        (
+            "/build",
+            r#"<directory><entry name="a"/><entry name="_x"/></directory>"#,
+        ),
+        (
+            "/build/a",
+            r#"<directory><entry name="images"/><entry name="old"/></directory>"#,
+        ),
+        (
+            "/build/a/images",
+            r#"<directory><entry name="i586"/><entry name="x86_64"/><entry name="aarch64"/></directory>"#,
+        ),
+        (
+            "/build/a/old",
+            r#"<directory><entry name="i586"/></directory>"#,
+        ),
+        (
+            "/build/a/images/x86_64",
+            r#"<directory><entry name="leap"/></directory>"#,
+        ),
+        (
+            "/build/a/images/x86_64/leap",
+            r#"<binarylist><binary filename="l.raw.xz" size="7" mtime="9"/><binary filename="l.rpm" size="1" mtime="9"/></binarylist>"#,
+        ),
+        ("/build/a/images/aarch64/leap", "404"),
+        ("/build/gone", "404"),
+    ];
+
+    const REPOSITORY_SERVER: Pages = &[
+        ("/published", r#"<directory><entry name="a"/></directory>"#),
+        (
+            "/published/a",
+            r#"<directory><entry name="images"/></directory>"#,
+        ),
+        (
+            "/_result?prpa=a/images/x86_64",
+            r#"<resultlist><result><status package="leap" code="succeeded"/></result></resultlist>"#,
+        ),
+        (
+            "/build/a/images/x86_64/leap",
+            r#"<binarylist><binary filename="l.raw.xz" size="7" mtime="9"/></binarylist>"#,
+        ),
+        ("/build/a/images/aarch64/leap", "<binarylist />"),
+    ];
+
+    #[tokio::test]
+    async fn both_servers_are_asked_in_their_own_way() {
+        let (a, leap): (Project, Package) = ("a".parse().unwrap(), "leap".parse().unwrap());
+        let images: RepositoryName = "images".parse().unwrap();
+        for pages in [SOURCE_SERVER, REPOSITORY_SERVER] {
+            let (_endpoint, obs) = obs(pages);
+            assert_eq!(obs.projects().await.unwrap(), [a.clone()]);
+            // A repository with none of EC2's architectures is none.
+            let listed = Repository {
+                name: images.clone(),
+                archs: vec![Arch::X86_64, Arch::Aarch64],
+            };
+            assert_eq!(obs.repositories(&a).await.unwrap(), [listed]);
+            let packages = obs.packages(&a, &images, Arch::X86_64).await.unwrap();
+            assert_eq!(packages, [leap.clone()]);
+            let found = obs.images(&a, &leap).await.unwrap();
+            assert_eq!(found.len(), 1);
+            assert_eq!(
+                (&found[0].repository, found[0].arch),
+                (&images, Arch::X86_64)
+            );
+            assert_eq!(found[0].file.filename, "l.raw.xz");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_project_that_is_not_there_is_told() {
+        let (_endpoint, obs) = obs(SOURCE_SERVER);
+        let error = obs
+            .repositories(&"gone".parse().unwrap())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, ObsError::Refused { status, .. } if *status == StatusCode::NOT_FOUND),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_the_public_api_is_public() {
+        for (url, public) in [
+            ("https://api.opensuse.org/public", true),
+            ("https://api.opensuse.org/public/", true),
+            ("https://tom:secret@api.opensuse.org/public", false),
+            ("https://api.opensuse.org", false),
+            ("http://host:5252", false),
+        ] {
+            assert_eq!(Obs::new(url).unwrap().is_public(), public, "{url}");
+        }
+    }
 }

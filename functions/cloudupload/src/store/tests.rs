@@ -2,6 +2,7 @@
 
 mod jobs;
 mod slots;
+mod users;
 mod writers;
 
 use aws_sdk_dynamodb::Client;
