@@ -48,7 +48,8 @@ impl Step for Slot {
 
 impl Slot {
     fn why_it_waits(&self, waiter: &Waiter, held: &[Holder]) -> String {
-        let of_user = held.iter().filter(|holder| holder.user == waiter.user);
+        let owner = waiter.owner();
+        let of_user = held.iter().filter(|holder| holder.owner() == owner);
         match of_user.count() {
             count if count >= self.dispatcher.limits.per_user => format!(
                 "Waiting for a slot: {count} uploads of {} are at work, as many as one user may have",

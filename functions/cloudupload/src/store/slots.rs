@@ -98,7 +98,8 @@ impl Waiter {
         }
     }
 
-    fn owner(&self) -> Owner {
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.user)
     }
 
@@ -132,7 +133,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    fn owner(&self) -> Owner {
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.user)
     }
 }
