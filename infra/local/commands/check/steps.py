@@ -16,6 +16,10 @@ from stack.deployment import architecture_here
 STACK = LOCAL / "stack"
 TOOLS = TARGET / "tools"
 FOLDER = TARGET / "test"
+OSC_PLUGIN = TOP / "clients" / "osc"
+OSCS = ("osc-oldest", "osc")
+"""Environments with the oldest osc that its plugin works with, and with the newest."""
+
 FUZZERS = TOP / "tests" / "fuzz" / "Cargo.toml"
 PORTS = ("--port", 4666, "--api-port", 4680, "--obs-port", 4682, "--faults-port", 4690)
 
@@ -84,6 +88,19 @@ def emulator(shell):
     shell(TOOLS / "emulator" / "bin" / "python", "-B", LOCAL / "emulator" / "test_emulator.py")
 
 
+def osc_plugin(shell):
+    for name in OSCS:
+        shell(STACK, "tools", name)
+        install = ("--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--force-reinstall")
+        shell(TOOLS / name / "bin" / "pip", "install", *install, OSC_PLUGIN)
+        osc_plugin_tests(shell, name, "test_*.py")
+
+
+def osc_plugin_tests(shell, name, pattern, **options):
+    unittest = ("-m", "unittest", "discover", "-s", OSC_PLUGIN / "tests", "-t", OSC_PLUGIN, "-p", pattern)
+    shell(TOOLS / name / "bin" / "python", "-B", *unittest, **options)
+
+
 def stack_up(shell):
     shell(STACK, "up", "--dir", FOLDER, *PORTS)
 
@@ -100,6 +117,12 @@ def api_as_described(shell):
 def page(shell):
     """On the stack, too, if it runs."""
     shell(LOCAL / "page", "test", env=settings.environment(FOLDER / "env", shell.env))
+
+
+def osc_plugin_on_stack(shell):
+    env = {**settings.environment(FOLDER / "env", shell.env), "PYTHONPATH": str(COMMANDS)}
+    for name in OSCS:
+        osc_plugin_tests(shell, name, "on_stack.py", env=env)
 
 
 def both_doors(shell):
@@ -202,10 +225,12 @@ TESTS = (
         Step("tests of the commands", commands),
         Step("tests of the emulator", emulator),
         Step("tests of the acceptance", acceptance_tests),
+        Step("tests of the plugin of osc", osc_plugin),
         Step("permissions of the functions", permissions, after="build"),
         Step("stack", stack_up, after="build"),
         Step("link for users", link_for_users),
         Step("page in a browser", page),
+        Step("tests of the plugin on the stack", osc_plugin_on_stack),
         Step("API against its description", api_as_described),
     ],
 )

@@ -1,0 +1,134 @@
+"""The calls of the cloud uploader that a user with a token makes: the paths below /v1 of docs/openapi.yaml."""
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from . import __version__
+from .failure import Failure
+
+TIMEOUT = 60
+"""Seconds without a byte. A request for more of a log waits 20 s for it, one to try a role up to 28 s."""
+
+PAUSES = (1, 2, 4, 8)
+"""Seconds before each further attempt of a request that changes nothing."""
+
+PASSING = (429, 500, 502, 503, 504)
+"""Status codes that another attempt may not get."""
+
+PAGE = 100
+"""The most jobs that one answer has."""
+
+LOG_PART = 2**20
+"""The most bytes of a log to ask for at once. An answer of the service has less than 6 MB."""
+
+
+class Refused(Failure):
+    """An answer that is an error, in the service's own words."""
+
+    def __init__(self, status, sentence):
+        super().__init__(sentence)
+        self.status = status
+
+
+class Unreachable(Failure):
+    """No answer."""
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The service redirects nowhere, and a token must not get to another host."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+class Api:
+    """The service at an address, called with a token."""
+
+    def __init__(self, service):
+        self._service = service
+        self._opener = urllib.request.build_opener(NoRedirects)
+
+    def me(self):
+        return self._json("GET", "/v1/me")
+
+    def role(self):
+        return self._json("GET", "/v1/me/role")
+
+    def connect_role(self, arn, region):
+        return self._json("PUT", "/v1/me/role", {"arn": arn, "region": region})
+
+    def create_job(self, upload):
+        return self._json("POST", "/v1/jobs", upload)
+
+    def jobs(self, limit):
+        """The user's newest jobs, the newest first."""
+        jobs, before = [], None
+        while len(jobs) < limit:
+            query = {"limit": min(limit - len(jobs), PAGE), **({"before": before} if before else {})}
+            page = self._json("GET", f"/v1/jobs?{urllib.parse.urlencode(query)}")
+            jobs += page["jobs"]
+            before = page["next"]
+            if before is None:
+                break
+        return jobs
+
+    def job(self, number):
+        return self._json("GET", f"/v1/jobs/{number}")
+
+    def kill(self, number):
+        return self._json("POST", f"/v1/jobs/{number}/kill")
+
+    def log(self, number, start, follow):
+        """Bytes of a log from `start` on; none at its end. With `follow`, the service waits for more there."""
+        query = urllib.parse.urlencode({"start": start, "end": start + LOG_PART, "follow": int(follow)})
+        return self._bytes("GET", f"/v1/jobs/{number}/log?{query}")
+
+    def _json(self, method, path, body=None):
+        answer = self._bytes(method, path, body)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise Failure(f"{self._service.url} is no cloud uploader: its answer is not JSON") from None
+
+    def _bytes(self, method, path, body=None):
+        pauses = iter(PAUSES if method == "GET" else ())
+        while True:
+            try:
+                return self._send(method, path, body)
+            except (Refused, Unreachable) as failure:
+                pause = next(pauses, None)
+                if pause is None or getattr(failure, "status", 503) not in PASSING:
+                    raise
+                time.sleep(pause)
+
+    def _send(self, method, path, body):
+        headers = {
+            "Authorization": f"Bearer {self._service.token}",
+            "Accept": "application/json, text/plain",
+            "User-Agent": f"osc-cloudupload/{__version__}",
+        }
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(self._service.url + path, data, headers, method=method)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise Refused(error.code, self._sentence(error)) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise Unreachable(f"{self._service.url} cannot be reached: {reason}") from None
+
+    def _sentence(self, error):
+        """What the service says of an error (RFC 9457), or API Gateway before it."""
+        try:
+            said = json.load(error)
+            return said.get("detail") or said["message"]
+        except (ValueError, KeyError, AttributeError, OSError, http.client.HTTPException):
+            return f"{self._service.url} answered {error.code} {error.reason}"

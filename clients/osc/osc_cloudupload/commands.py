@@ -1,0 +1,382 @@
+"""The commands, as osc takes them.
+
+osc reads this module at each of its starts. So what a command needs is imported when it runs.
+"""
+
+import argparse
+import sys
+from inspect import getdoc
+
+from osc.commandline import OscCommand
+
+WISHES = {
+    "route": (["direct", "import", "copy"], "the way into your account (the best one that your role allows)"),
+    "boot_mode": (
+        ["legacy-bios", "uefi", "uefi-preferred"],
+        "the AMI's boot mode (as the disk's partition table tells)",
+    ),
+    "tpm_support": (["v2.0", "none"], "whether instances get a TPM (none)"),
+    "imds_support": (["v2.0", "none"], "whether instances answer by IMDSv2 only (v2.0)"),
+    "ena_support": (["true", "false"], "enhanced networking (true)"),
+    "root_device_name": (None, "the root device's name (/dev/sda1)"),
+    "volume_size": (None, "GiB of the root volume (the disk's size)"),
+    "encrypted": (["true", "false"], "whether the snapshot is encrypted (false)"),
+    "kms_key_id": (None, "the KMS key that encrypts the snapshot"),
+}
+"""What may be wished of an AMI (docs/json.md), beside its region, name and tags: the values, and what it is."""
+
+
+def tag(text):
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
+    return key, value
+
+
+class CloudUploadCommand(OscCommand):
+    """
+    Bring images that OBS has built to Amazon EC2
+
+    An image that OBS has built becomes an AMI in your own AWS account. Begin with 'osc cloudupload setup'.
+
+    oscrc keeps the address of the cloud uploader and your token. Where there is no oscrc, as in CI,
+    OSC_CLOUDUPLOAD_URL and OSC_CLOUDUPLOAD_TOKEN have them.
+
+    Results are on standard output, all else is on standard error. The exit code is 0 if all went well,
+    1 if something failed, and 2 if the command line was wrong.
+    """
+
+    name = "cloudupload"
+
+    def run(self, args):
+        self.parser.print_help()
+        sys.exit(2)
+
+
+class Subcommand(OscCommand):
+    parent = "CloudUploadCommand"
+
+    def init_arguments(self):
+        self.name_parent()
+        self.add_argument("--json", action="store_true", help="print JSON, as the cloud uploader answers it")
+
+    def name_parent(self):
+        """osc leaves the parent's name out of the usage."""
+        self.parser.prog = f"osc [global opts] cloudupload {self.name}"
+        vars(self.parser).pop("_formatter", None)  # in which newer versions of osc keep the name
+
+    def run(self, args):
+        if args.positional_args:
+            self.parser.error(f"unrecognized arguments: {' '.join(args.positional_args)}")
+        # Not as a result, which early versions of osc ignore.
+        sys.exit(self.act(args))
+
+    def api(self):
+        from . import config
+        from .api import Api
+
+        return Api(config.service())
+
+    def add_job(self):
+        self.add_argument("job", metavar="JOB", type=int, nargs="?", help="the job's number (your newest job)")
+
+    def job_number(self, api, args):
+        """The job of the command line, or the newest one."""
+        from .failure import Failure
+
+        if args.job is not None:
+            return args.job
+        newest = api.jobs(1)
+        if not newest:
+            raise Failure("you have no jobs yet: make one with 'osc cloudupload create'")
+        return newest[0]["id"]
+
+    def watch(self, api, args, number):
+        from . import progress, terminal
+
+        job = progress.watch(api, number)
+        if job["state"] != "succeeded":
+            terminal.tell(f"job {number} failed: {job['details']}")
+        if args.json or job["ami"]:
+            self.put(args, job, job["ami"])
+        return 0 if job["ami"] else 1
+
+    def put(self, args, value, text):
+        """Prints a result: as JSON, or as text for people."""
+        if args.json:
+            import json
+
+            text = json.dumps(value, indent=2)
+        print(text)
+
+
+class Upload(Subcommand):
+    """What makes a job."""
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_argument(
+            "-w", "--watch", action="store_true", help="watch the new job, as 'osc cloudupload watch' does"
+        )
+        self.add_argument("--region", metavar="REGION", help="where the AMI is made (the region of your role's setup)")
+        self.add_argument("--ami-name", metavar="NAME", help="the AMI's name (the file's)")
+        self.add_argument(
+            "--tag",
+            metavar="KEY=VALUE",
+            type=tag,
+            action="append",
+            default=[],
+            help="a tag for AMI and snapshot, any number of times",
+        )
+        for name, (values, help_text) in WISHES.items():
+            option = name.replace("_", "-")
+            metavar = None if values else option.upper().rpartition("-")[2]
+            self.add_argument(f"--{option}", dest=name, choices=values, metavar=metavar, help=help_text)
+
+    def wishes(self, args):
+        names = ("region", "ami_name", *WISHES)
+        wishes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        return {**wishes, "tags": dict(args.tag)} if args.tag else wishes
+
+    def create(self, api, args, upload):
+        job = api.create_job({**upload, **self.wishes(args)})
+        if not args.watch:
+            self.put(args, job, job["id"])
+            return 0
+        return self.watch(api, args, job["id"])
+
+
+class CloudUploadCreate(Upload):
+    """
+    Upload an image
+
+    Prints the new job's number. In a package's checkout, project and package are known. If OBS has built one
+    cloud image of the package, that one is meant; of several, you are asked which.
+
+    Examples:
+        osc cloudupload create --watch
+        osc cloudupload create Cloud:Images leap-ec2 images x86_64 --region eu-west-1
+    """
+
+    name = "create"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_argument(
+            "image",
+            metavar="PROJECT PACKAGE [REPOSITORY ARCH [FILE]]",
+            nargs="*",
+            help="the image; a package may be a flavor, PACKAGE:FLAVOR",
+        )
+
+    def act(self, args):
+        api = self.api()
+        return self.create(api, args, self.image(args)._asdict())
+
+    def image(self, args):
+        from osc import oscerr
+        from osc.commandline import pop_project_package_repository_arch_from_args
+
+        from . import images
+
+        words = list(args.image)
+        try:
+            project, package, repository, arch = pop_project_package_repository_arch_from_args(
+                words, default_project=".", default_package=".", repository_is_optional=True, arch_is_optional=True
+            )
+        except oscerr.NoWorkingCopy:
+            self.parser.error("name PROJECT and PACKAGE: this is no package's checkout, from which they would be known")
+        if len(words) > 1 or (words and not arch):
+            self.parser.error(f"too many arguments: {' '.join(words)}")
+        if words:
+            return images.Image(project, package, repository, arch, words[0])
+        built = images.built(args.apiurl, project, package, repository, arch)
+        return images.only(built, "/".join(filter(None, (project, package, repository, arch))))
+
+
+class CloudUploadKill(Subcommand):
+    """
+    Stop a job
+
+    What it has made is removed. A job that has ended stays as it is.
+    """
+
+    name = "kill"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_argument("job", metavar="JOB", type=int, help="the job's number")
+
+    def act(self, args):
+        job = self.api().kill(args.job)
+        self.put(args, job, f"job {job['id']}: {job['state']}, {job['details']}")
+        return 0
+
+
+class CloudUploadList(Subcommand):
+    """
+    List your jobs, the newest first
+    """
+
+    name = "list"
+    aliases = ["ls"]
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_argument("-n", "--limit", metavar="NUMBER", type=int, default=20, help="the most jobs to list (20)")
+
+    def act(self, args):
+        from . import text
+
+        jobs = self.api().jobs(args.limit)
+        self.put(args, jobs, text.jobs(jobs))
+        return 0
+
+
+class CloudUploadLog(Subcommand):
+    """
+    Print a job's log
+    """
+
+    name = "log"
+
+    def init_arguments(self):
+        self.name_parent()  # and no --json: a log is text
+        self.add_job()
+        self.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+
+    def act(self, args):
+        from .progress import FINAL
+
+        api = self.api()
+        number, start = self.job_number(api, args), 0
+        while True:
+            # Looked up first: what a final job's log lacks now will not come.
+            ended = not args.follow or api.job(number)["state"] in FINAL
+            part = api.log(number, start, args.follow)
+            if ended and not part:
+                return 0
+            sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+            start += len(part)
+
+
+class CloudUploadRetry(Upload):
+    """
+    Upload a job's image again
+
+    Makes a new job with the image, the region and the AMI's name of another one, and prints its number. What else
+    was wished of the AMI is to be given again.
+    """
+
+    name = "retry"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_job()
+
+    def act(self, args):
+        api = self.api()
+        job = api.job(self.job_number(api, args))
+        names = ("project", "package", "repository", "arch", "filename", "region", "ami_name")
+        return self.create(api, args, {name: job[name] for name in names if job[name] is not None})
+
+
+class CloudUploadSetup(Subcommand):
+    """
+    Connect your AWS account
+
+    Asks for the address of the cloud uploader and for your token, and keeps both as osc keeps passwords. Then
+    three steps lead to a role in your AWS account: your external ID, the link by which the role is made, and the
+    role's ARN. Last, it prints what the role may and may not.
+
+    Run it again to try the role again, or to connect another one.
+    """
+
+    name = "setup"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_argument("--url", metavar="URL", help="the address of the cloud uploader (that of oscrc)")
+        self.add_argument("--role", metavar="ARN", help="the role to connect, without being asked")
+        self.add_argument("--region", metavar="REGION", help="where your images go, unless a job says otherwise")
+
+    def act(self, args):
+        from . import guide, text
+        from .api import Api
+
+        api = Api(guide.signed_in(args.url))
+        role = guide.connected_role(api, args.role, args.region)
+        self.put(args, role, text.role(role))
+        return 0 if role["usable"] else 1
+
+
+class CloudUploadStatus(Subcommand):
+    """
+    Show a job
+    """
+
+    name = "status"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_job()
+
+    def act(self, args):
+        from . import text
+
+        api = self.api()
+        job = api.job(self.job_number(api, args))
+        self.put(args, job, text.job(job))
+        return 0
+
+
+class CloudUploadWatch(Subcommand):
+    """
+    Wait for a job's AMI
+
+    Shows a bar on standard error until the job ends. Then the AMI's id alone is on standard output. The exit code is
+    1 if the job failed.
+    """
+
+    name = "watch"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_job()
+
+    def act(self, args):
+        api = self.api()
+        return self.watch(api, args, self.job_number(api, args))
+
+
+COMMANDS = (
+    CloudUploadCommand,
+    CloudUploadCreate,
+    CloudUploadKill,
+    CloudUploadList,
+    CloudUploadLog,
+    CloudUploadRetry,
+    CloudUploadSetup,
+    CloudUploadStatus,
+    CloudUploadWatch,
+)
+"""osc loads classes by the order of their names, and the one that the others belong to is the first."""
+
+loaded_by = None
+
+
+def classes(module):
+    """The commands as classes of the module that osc loads them from, by name.
+
+    There are none if osc has them from another place already, where it would take them for a conflict, nor for what osc
+    still loads in its old way, as functions.
+    """
+    global loaded_by
+    if not module.startswith("osc.commands.") or loaded_by not in (None, module):
+        return {}
+    loaded_by = module
+    return {
+        command.__name__: type(command.__name__, (command,), {"__module__": module, "__doc__": getdoc(command)})
+        for command in COMMANDS
+    }
