@@ -86,7 +86,10 @@ impl User {
 
     async fn external_id(&self) -> String {
         let setup = self.found("/v1/me/role").await;
-        setup["external_id"].as_str().expect("a role has an external ID").to_owned()
+        setup["external_id"]
+            .as_str()
+            .expect("a role has an external ID")
+            .to_owned()
     }
 
     async fn connect(&self, arn: &str) -> (StatusCode, Value) {
