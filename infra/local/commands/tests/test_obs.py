@@ -65,6 +65,10 @@ class ObsTest(unittest.TestCase):
         for path in ("/build", "/build/Cloud:Images", "/build/Cloud:Images/images", "/build/Cloud:Images/images/x86_64"):
             self.assertEqual(self.status(path), 400, path)
 
+    def test_the_root_is_no_request(self):
+        # By which `stack up` finds out that the server runs.
+        self.assertEqual(self.status("/"), 400)
+
     def test_a_fault_is_taken_once_and_the_sidecar_is_not_listed(self):
         (self.package / "leap.raw.xz.faults.json").write_text('[{"status": 503}, {"after": 100, "do": "short"}]')
         path = "/build/Cloud:Images/images/x86_64/leap"
