@@ -24,8 +24,9 @@ def count(guard, target, deployed, uploads, hours):
 def count_functions(guard, target, deployed):
     """Puts the functions' share into the guard. Returns the number of calls that Lambda has reported."""
     reports = list(reports_of(target, deployed))
-    guard.set("calls of functions", len(reports))
-    guard.set("GB-seconds of functions", sum(map(gb_seconds, reports)))
+    if reports:
+        guard.set("calls of functions", len(reports))
+        guard.set("GB-seconds of functions", sum(map(gb_seconds, reports)))
     return len(reports)
 
 
