@@ -13,8 +13,9 @@ use tests::{
 /// last state, the slot and who gets it next, the clean-up's note, and the usage.
 const AFTER_THE_LINES: std::ops::RangeInclusive<u64> = 5..=14;
 
-/// Calls of which the proxy does not know the job: `prepare` begins with a transaction, before it reads the record.
-const UNKNOWN: u64 = 1;
+/// Calls of which the proxy does not know the job: `receive` and `prepare` begin with a transaction, before they read the
+/// record.
+const UNKNOWN: u64 = 2;
 
 /// Calls that the proxy saw and nobody waited for the answer: a step that is done gives up its question whether its job is
 /// open, and `transfer` its look at the other writers.
