@@ -52,7 +52,7 @@ def down(folder, clean):
         for name in ("emulator", "faults", "obs"):
             if end(folder / f"{name}.pid"):
                 print(f"{name} has ended")
-        for name in ("env", "deployed", "external-id", "user"):
+        for name in ("env", "deployed", "external-id", "local-user"):
             (folder / name).unlink(missing_ok=True)
         if clean:
             for name in ("emulator", "obs"):
@@ -110,7 +110,7 @@ def emulator_data(folder):
 
 def user_up(folder):
     """A user for the page, if the release has users."""
-    env, file = settings.read(folder / "env"), folder / "user"
+    env, file = settings.read(folder / "env"), folder / "local-user"
     if not env["USERS_TABLE"]:
         return None
     if file.exists():
