@@ -78,7 +78,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refusal("400 path is not utf-8") from None
         segments = path.removeprefix("/public").rstrip("/").split("/")[1:]
         parameters = urllib.parse.parse_qsl(query, keep_blank_values=True)
-        reply = self.replier("".join(segments[:1]), len(segments))
+        reply = self.replier(*segments[:1], length=len(segments))
         if self.command not in ("GET", "HEAD") or not reply:
             raise Refusal(f"400 unknown request: {self.command}:{path}")
         if reply == self.reply_results:
@@ -91,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             check_names(*segments[1:])
         reply(segments[1:])
 
-    def replier(self, root, length):
+    def replier(self, root="", *, length):
         """What answers a path, by the tables of dispatches: the public door leads to the source server, the other one is that
         of the repository server."""
         if root == "build" and length > 4:

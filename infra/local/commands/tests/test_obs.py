@@ -53,6 +53,7 @@ class ObsTest(unittest.TestCase):
         self.assertEqual(self.listed("/public/build/Cloud:Images/images"), ["x86_64"])
         self.assertEqual(self.listed("/public/build/Cloud:Images/images/x86_64"), ["leap"])
         self.assertEqual(self.status("/public/build"), 400)
+        self.assertEqual(self.status("/"), 400)
         self.assertEqual(self.status("/public/build/Cloud:Other"), 404)
         (self.package.parents[2] / ".hidden").mkdir()
         for path in ("", "/images", "/images/x86_64", "/images/x86_64/leap", "/images/x86_64/leap/leap.raw.xz"):
