@@ -203,7 +203,8 @@ async fn a_user_s_job_has_the_connected_role_and_an_owner_of_its_own() {
             r#"<binarylist><binary filename="leap-ec2.x86_64-15.6.raw.xz" size="7" mtime="1"/></binarylist>"#,
         ),
         "UpdateItem" => ok(json!({"Attributes": {"taken": {"N": "1"}}})),
-        "PutItem" => ok("{}"),
+        "TransactWriteItems" | "DeleteItem" => ok("{}"),
+        "PutEvents" => ok(json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})),
         "StartExecution" => ok(json!({"executionArn": "arn:x", "startDate": 1795445844})),
         _ => nothing_else(call, body),
     });
@@ -213,12 +214,12 @@ async fn a_user_s_job_has_the_connected_role_and_an_owner_of_its_own() {
         (201, &json!(1), &json!("eu-central-1"))
     );
     assert_eq!(job["ami"], Value::Null);
-    let (_, put) = world
+    let (_, transaction) = world
         .calls()
         .into_iter()
-        .find(|(name, _)| name == "PutItem")
+        .find(|(name, _)| name == "TransactWriteItems")
         .unwrap();
-    let record = dynamodb::plain_item(&put["Item"]);
+    let record = dynamodb::plain_item(&transaction["TransactItems"][0]["Put"]["Item"]);
     assert_eq!(record["owner"], format!("account:{}", someone.record.id));
     assert_eq!(record.get("caller"), None);
     assert_eq!(record["order"]["user"], "tom");
