@@ -122,13 +122,13 @@ async fn a_refused_job_is_created_with_nothing_left_to_do() {
 async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
     let endpoint = counting(|call| condition_failed(call, Some(&call.json()["Item"])));
     let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
+        .create(example().request, creator(), id(1))
         .await;
     assert_eq!(created.unwrap().id, id(17));
 
     let endpoint = counting(|call| condition_failed(call, Some(&item(17, State::Receiving))));
     let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
+        .create(example().request, creator(), id(1))
         .await;
     let code = created.as_ref().map_err(code_of).unwrap_err();
     assert_eq!(code, Some("ConditionalCheckFailedException"));
@@ -138,7 +138,7 @@ async fn a_record_that_is_there_as_it_was_sent_was_written_by_the_lost_call() {
 async fn the_last_number_is_that_which_obs_can_keep() {
     let endpoint = Endpoint::new(|_| updated(&json!({"taken": {"N": "2147483648"}})));
     let created = jobs_at(&endpoint)
-        .create(example().request, None, id(1))
+        .create(example().request, creator(), id(1))
         .await;
     assert!(matches!(created, Err(StoreError::NoNumberLeft(_))));
     assert_eq!(endpoint.names(), ["UpdateItem"]);
