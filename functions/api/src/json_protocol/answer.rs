@@ -38,7 +38,7 @@ pub fn json(status: u16, body: &impl Serialize) -> ApiGatewayV2httpResponse {
 
 /// The answer after a thing was removed.
 pub fn nothing() -> ApiGatewayV2httpResponse {
-    let mut response = response(204, "application/json", Body::Empty);
+    let mut response = response(204, "application/json", Body::Text(String::new()));
     response.headers.remove(CONTENT_TYPE);
     response
 }

@@ -95,7 +95,6 @@ async fn ask(
     let answer = response(world, &token, method, target, &body.to_string()).await;
     let json = match answer.body {
         Some(Body::Text(text)) => serde_json::from_str(&text).unwrap(),
-        Some(Body::Empty) => Value::Null,
         body => panic!("{body:?} is not text"),
     };
     (answer.status_code, json)

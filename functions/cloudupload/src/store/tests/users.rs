@@ -89,8 +89,8 @@ async fn the_use_of_a_token_brings_back_none_that_was_revoked() {
     let id = token(&user).id;
     let endpoint = table(false);
     let users = users_at(&endpoint);
-    let noted = users.note_use(&user, &id, Timestamp::from_secs(7));
-    assert_eq!(noted.await.unwrap(), Change::Refused);
+    let noted = users.note_use(&user, &id, Timestamp::from_secs(7)).await;
+    assert_eq!(noted.unwrap(), Change::Refused);
     let (update, condition) = write(&endpoint);
     assert_eq!(update, format!("SET tokens.{id}.used = 7"));
     let there = format!("id = \"{}\" AND attribute_exists(tokens.{id})", user.id);
