@@ -220,7 +220,7 @@ mod tests {
     fn each_wish_says_what_is_wrong_with_it() {
         for (body, reason) in [
             (json!({"route": "fast"}), "route 'fast' is unknown: "),
-            (json!({"route": 1}), "route must be a string: "),
+            (json!({"route": 1}), "route must be a string"),
             (
                 json!({"boot_mode": "bios"}),
                 "boot_mode 'bios' is unknown: ",
