@@ -53,8 +53,8 @@ pub enum Refusal {
     #[error("calls from {} are not allowed", .0.map_or("an unknown address".to_owned(), |ip| ip.to_string()))]
     Network(Option<IpAddr>),
     #[error(
-        "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication, or send a token \
-         as 'Authorization: Bearer <token>'"
+        "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication, or a token as \
+         Bearer"
     )]
     NoSecret,
     #[error("the name or the secret of the caller is wrong")]

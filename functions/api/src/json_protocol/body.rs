@@ -8,7 +8,7 @@ use cloudupload::{
     user::{TokenName, UserName},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{
     api::{OwnUpload, TokenWish},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most days that a token can be good for, unless it is good for ever: a hundred years.
-const MAX_DAYS: u32 = 36_500;
+const MAX_DAYS: u64 = 36_500;
 
 /// The body of a request.
 ///
@@ -46,7 +46,7 @@ pub struct NewUser {
 pub struct NewToken {
     name: TokenName,
     #[serde(default)]
-    expires_in_days: Option<u32>,
+    expires_in_days: Option<Number>,
 }
 
 impl TryFrom<NewToken> for TokenWish {
@@ -55,18 +55,29 @@ impl TryFrom<NewToken> for TokenWish {
     fn try_from(body: NewToken) -> Result<Self, Problem> {
         let lifetime = match body.expires_in_days {
             None => None,
-            Some(days @ 1..=MAX_DAYS) => Some(Duration::from_secs(u64::from(days) * 24 * 3600)),
-            Some(days) => {
-                return Err(Problem::bad_request(format!(
-                    "expires_in_days {days} is out of range: give 1 to {MAX_DAYS}, or leave it out"
-                )));
-            }
+            Some(number) => match whole(&number) {
+                Some(days @ 1..=MAX_DAYS) => Some(Duration::from_secs(days * 24 * 3600)),
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "expires_in_days {number} is out of range: give 1 to {MAX_DAYS}, or leave it out"
+                    )));
+                }
+            },
         };
         Ok(Self {
             name: body.name,
             lifetime,
         })
     }
+}
+
+/// The number, if it is a whole one. JSON has `7.0` for 7, too.
+fn whole(number: &Number) -> Option<u64> {
+    let float = || number.as_f64().filter(|float| float.fract() == 0.0);
+    let in_range = |float: &f64| (0.0..=f64::from(u32::MAX)).contains(float);
+    number
+        .as_u64()
+        .or_else(|| float().filter(in_range).map(|float| float as u64))
 }
 
 /// A role to connect.

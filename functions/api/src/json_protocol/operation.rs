@@ -370,15 +370,17 @@ mod tests {
             sent("POST", "/v1/users", r#"{"name": "tom"}"#),
             Ok(Operation::CreateUser(tom()))
         );
-        let body = r#"{"name": "laptop", "expires_in_days": 2}"#;
-        let wish = TokenWish {
-            name: "laptop".parse().unwrap(),
-            lifetime: Some(Duration::from_secs(2 * 24 * 3600)),
-        };
-        assert_eq!(
-            sent("POST", "/v1/me/tokens", body),
-            Ok(Operation::CreateToken(Whose::Own, wish))
-        );
+        for days in ["2", "2.0"] {
+            let body = format!(r#"{{"name": "laptop", "expires_in_days": {days}}}"#);
+            let wish = TokenWish {
+                name: "laptop".parse().unwrap(),
+                lifetime: Some(Duration::from_secs(2 * 24 * 3600)),
+            };
+            assert_eq!(
+                sent("POST", "/v1/me/tokens", &body),
+                Ok(Operation::CreateToken(Whose::Own, wish))
+            );
+        }
         for (target, body, reason) in [
             ("/v1/users", "", "EOF while parsing"),
             ("/v1/users", "[]", "invalid length 0"),
@@ -397,6 +399,11 @@ mod tests {
                 "/v1/me/tokens",
                 r#"{"name": "a", "expires_in_days": 0}"#,
                 "expires_in_days 0 is out of range",
+            ),
+            (
+                "/v1/me/tokens",
+                r#"{"name": "a", "expires_in_days": 1.5}"#,
+                "expires_in_days 1.5 is out of range",
             ),
             (
                 "/v1/jobs",

@@ -11,7 +11,7 @@ use crate::{
     gate::{Gate, WithoutSecret},
 };
 
-const NO_SECRET: &str = "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication, or send a token as 'Authorization: Bearer &lt;token&gt;'";
+const NO_SECRET: &str = "the cloud uploader takes calls with a name and a secret only: send them as HTTP Basic authentication, or a token as Bearer";
 const WRONG_SECRET: &str = "the name or the secret of the caller is wrong";
 
 /// The hash of `ci's secret`.
