@@ -26,7 +26,7 @@ from common.paths import TARGET
 
 PARTS = ("uploads", "blocks", "jobs")
 LONG = "terabytes"
-"""A part that takes half an hour, and is measured only if it is asked for."""
+"""A part that takes an hour, and is measured only if it is asked for."""
 
 OBS = "obs"
 """A part that needs OBS's own server, and is measured only if it is asked for."""

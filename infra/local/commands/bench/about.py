@@ -74,7 +74,7 @@ blocks`.""",
     LONG: f"""\
 An xz file of {FILES + 1} blocks of files, the last of them at the disk's end, and zeros between. `prepare` and `transfer`
 run as for the blocks above, {AT_A_TIME} slices at a time. A disk of 4 GiB with the same files is written, too: number and
-checksum of the blocks have to be the same. `infra/local/bench --only terabytes` takes half an hour of processor.""",
+checksum of the blocks have to be the same. `infra/local/bench --only terabytes` takes more than an hour of processor.""",
     f"From the call to the AMI, {LARGE} GiB": f"""\
 A disk of {LARGE} GiB of which 2 GiB are real files, on the local stack, from sending the request to the API to the end
 of `Register`; `copy` under a role that may only `ec2:*`. The functions are those of target/quick. All their calls go
