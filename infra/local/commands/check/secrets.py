@@ -53,11 +53,18 @@ def groups(env):
 
 
 def events(env, group):
-    """The lines of all streams of a log group."""
-    token = {}
+    """The lines of all streams of a log group, equal ones of one moment once.
+
+    They are read from time to time: AWS gives a token for what is left after 10,000 events (API reference,
+    FilterLogEvents), and ministack does not.
+    """
+    start, seen = 0, set()
     while True:
-        answer = aws.json_call(env, "logs", f"{LOGS}.FilterLogEvents", {"logGroupName": group, **token})
-        yield from (event["message"] for event in answer["events"])
-        if not answer.get("nextToken"):
+        answer = aws.json_call(env, "logs", f"{LOGS}.FilterLogEvents", {"logGroupName": group, "startTime": start})
+        found = {(event["timestamp"], event["logStreamName"], event["message"]): None for event in answer["events"]}
+        new = [event for event in found if event not in seen]
+        if not new:
             return
-        token = {"nextToken": answer["nextToken"]}
+        yield from (message for _, _, message in new)
+        start = max(timestamp for timestamp, _, _ in new)
+        seen = {event for event in found if event[0] == start}

@@ -1,6 +1,7 @@
 import unittest
+from unittest import mock
 
-from check.secrets import names_in, secrets_of
+from check.secrets import events, names_in, secrets_of
 
 
 class SecretsTest(unittest.TestCase):
@@ -15,6 +16,16 @@ class SecretsTest(unittest.TestCase):
         ):
             self.assertEqual(names_in(line, secrets), [name])
         self.assertEqual(names_in("Created image: ami-1", secrets), [])
+
+    def test_a_log_is_read_to_its_end(self):
+        times = (1, 1, 2, 3, 3, 3, 4, 5, 5)
+        log = [{"timestamp": at, "logStreamName": "s", "message": str(line)} for line, at in enumerate(times)]
+
+        def ministack(_env, _service, _target, request):
+            return {"events": [event for event in log if event["timestamp"] >= request["startTime"]][:4]}
+
+        with mock.patch("common.aws.json_call", ministack):
+            self.assertEqual(list(events({}, "group")), [event["message"] for event in log])
 
 
 if __name__ == "__main__":
