@@ -61,7 +61,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Whoever was let in. Only [`Gate`](crate::gate::Gate) makes one outside of tests.
+/// A caller that was let in. Only [`Gate`](crate::gate::Gate) makes one outside of tests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     pub who: Who,
@@ -71,7 +71,7 @@ pub struct Caller {
 /// Who calls.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Who {
-    /// Whoever it is, where calls without a secret are allowed. They have the rights of OBS's frontend.
+    /// A caller without a secret, where such calls are allowed. It has the rights of OBS's frontend.
     WithoutSecret,
     /// A caller with a secret: OBS, or one of the table of callers.
     Caller { name: CallerName, rights: Rights },
@@ -87,7 +87,7 @@ pub struct SignedIn {
     pub namesakes: Namesakes,
 }
 
-/// What a user of this service and a user of OBS are to each other who have the same name. The operators say so.
+/// Whether a user of this service and the user of OBS of the same name are one owner. The operators say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Namesakes {
     Strangers,

@@ -81,7 +81,7 @@ pub struct Job {
     /// with a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerName>,
-    /// Whose it is. The release before did not write it: then it is that of the user of OBS in the request.
+    /// The job's owner. The release before did not write it: then the owner is the user of OBS in the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// When the job became final.
@@ -93,7 +93,7 @@ pub struct Job {
     /// The last clean-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleaned: Option<CleanUpNote>,
-    /// What the job's invocations used that have ended.
+    /// The usage of the job's invocations that have ended.
     #[serde(flatten)]
     pub usage: Usage,
     #[serde(rename = "order")]
@@ -185,7 +185,7 @@ impl Job {
             .filter_map(move |(number, state)| Some((state, left(number)?.since(entered[number]?))))
     }
 
-    /// Whose it is.
+    /// The job's owner.
     pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.request.user)
     }
@@ -201,7 +201,7 @@ impl Job {
     }
 }
 
-/// Who creates a job, and for whom.
+/// The caller that creates a job, and the job's owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Creator {
     /// None for a call without a secret, and for a user of this service.
@@ -209,7 +209,7 @@ pub struct Creator {
     pub owner: Owner,
 }
 
-/// Whose a job is whose record has this owner, and this user.
+/// The owner of a job whose record has this `owner` and this `user`.
 pub(crate) fn owner_of(owner: &Option<Owner>, user: &User) -> Owner {
     owner.clone().unwrap_or_else(|| Owner::Obs(user.clone()))
 }

@@ -19,7 +19,7 @@ pub enum TrialError {
     Session(#[from] SessionError),
     #[error("{0}")]
     Preflight(#[from] PreflightError),
-    /// Whoever knows its ARN could upload into its account.
+    /// Anybody who knows its ARN could upload into its account.
     #[error(
         "the role {0} can be assumed with any external ID: its trust policy does not ask for yours. Add the condition \
          \"StringEquals\": {{\"sts:ExternalId\": \"<your external ID>\"}} to it, or deploy infra/user-account.yaml"

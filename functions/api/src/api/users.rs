@@ -13,7 +13,7 @@ use lambda_http::tracing;
 
 use super::{Access, ApiError};
 
-/// Whose tokens are meant.
+/// The user whose tokens are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     Own,
@@ -24,7 +24,7 @@ pub enum Whose {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenWish {
     pub name: TokenName,
-    /// How long it shall be good; for ever without.
+    /// The time for which the token is valid; without it, the token does not expire.
     pub lifetime: Option<Duration>,
 }
 

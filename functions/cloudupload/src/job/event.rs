@@ -69,7 +69,7 @@ impl StateChange {
     }
 }
 
-/// What an event tells of the job itself. It is read from any job's record, and stays as it is from the job's creation on.
+/// The part of any job's record that an event tells. It stays as it is from the job's creation on.
 /// It leaves out the role and the external ID.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct EventRecord {

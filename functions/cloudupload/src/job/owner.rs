@@ -1,4 +1,4 @@
-//! Whose a job is.
+//! The owner of a job.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use crate::{
     user::{BadUserId, UserId},
 };
 
-/// Whose a job is. A user of OBS and a user of this service may have the same name, and be two people.
+/// The owner of a job. A user of OBS and a user of this service may have the same name, and be two people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Owner {

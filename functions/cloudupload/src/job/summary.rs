@@ -107,7 +107,7 @@ impl JobSummary {
         }
     }
 
-    /// Whose it is.
+    /// The job's owner.
     pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.subject.user)
     }

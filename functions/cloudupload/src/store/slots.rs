@@ -67,7 +67,7 @@ pub struct Waiter {
     #[serde(with = "job::as_number")]
     pub job: JobId,
     pub user: User,
-    /// Whose it is. The release before does not write it.
+    /// The job's owner. The release before does not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// The execution that waits, by its ARN.
@@ -98,7 +98,7 @@ impl Waiter {
         }
     }
 
-    /// Whose it is.
+    /// The job's owner.
     pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.user)
     }
@@ -133,7 +133,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whose it is.
+    /// The job's owner.
     pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.user)
     }
