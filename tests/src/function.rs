@@ -3,6 +3,7 @@
 pub const API: &str = "api";
 pub const PREFLIGHT: &str = "preflight";
 pub const RECEIVE: &str = "receive";
+pub const PUSH: &str = "push";
 pub const SLOT: &str = "slot";
 pub const PREPARE: &str = "prepare";
 pub const TRANSFER: &str = "transfer";

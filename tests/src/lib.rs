@@ -19,5 +19,5 @@ pub use fault_client::{FaultClient, RuleGuard};
 pub use job::{Job, JobId};
 pub use proxy::{CallCount, Fault, Rule};
 pub use route::Route;
-pub use stack::{AccountSettings, Queue, Stack, Subscription, Trust, Upload};
+pub use stack::{AccountSettings, PartUrl, Queue, Stack, Subscription, Trust, Upload, crc32, put};
 pub use wait::{poll, until};

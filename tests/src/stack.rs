@@ -8,6 +8,7 @@ mod events;
 mod executions;
 mod lambda;
 mod obs;
+mod push;
 mod records;
 mod roles;
 mod slots;
@@ -24,6 +25,7 @@ pub use account::snapshots;
 pub use account_settings::AccountSettings;
 pub use events::Subscription;
 pub use obs::{DISK_FILE, Upload};
+pub use push::{PartUrl, crc32, put};
 pub use roles::Trust;
 pub use slots::Queue;
 

@@ -7,6 +7,7 @@ mod list;
 mod log;
 mod log_range;
 mod projects;
+mod push;
 mod status;
 mod submission;
 mod trial;
@@ -20,16 +21,18 @@ use cloudupload::{
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
     settings::{optional, parsed, setting},
+    staging::Staging,
     store::Jobs,
     target::{Partition, ServiceIdentity},
 };
 use lambda_http::Error;
 
 pub use self::{
-    create::{NewJob, OwnUpload},
+    create::{NewFile, NewJob, OwnUpload},
     error::ApiError,
     log_range::{LogRange, LogStart},
     projects::{AllowedProjects, ProjectList},
+    push::{MOST_URLS, PartUrl, Push, URL_VALID},
     submission::Submission,
     trial::ConnectFunction,
     users::{RoleSetup, TokenWish, Whose},
@@ -45,6 +48,8 @@ pub struct Api {
     pub jobs: Jobs,
     pub journal: Journal,
     pub obs: Obs,
+    /// Where files are pushed to.
+    pub staging: Staging,
     pub machine: UploadMachine,
     pub tokens: TaskTokens,
     pub service: ServiceIdentity,
@@ -70,6 +75,7 @@ pub struct Access<'a> {
 impl Api {
     /// The API, with settings of the environment.
     pub fn new(environment: Environment, gate: Gate) -> Result<Self, Error> {
+        let staging = environment.staging()?;
         let Environment {
             config,
             jobs,
@@ -86,6 +92,7 @@ impl Api {
             jobs,
             journal,
             obs,
+            staging,
             machine: UploadMachine::new(states.clone(), setting("UPLOAD_MACHINE_ARN")?),
             tokens: TaskTokens::new(states),
             service: ServiceIdentity {

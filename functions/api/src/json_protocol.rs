@@ -71,6 +71,14 @@ pub async fn perform(
         }
         Operation::Job(id) => answer::json(200, &answer::job(&access.status(id).await?)),
         Operation::KillJob(id) => answer::json(200, &answer::job(&access.kill(id).await?)),
+        Operation::Push(id) => answer::json(200, &answer::push(&access.push(id).await?)),
+        Operation::PartUrls { job, numbers, sent } => {
+            let urls = access.part_urls(job, &numbers, sent).await?;
+            answer::json(200, &answer::part_urls(&urls))
+        }
+        Operation::PushDone(id, crc32) => {
+            answer::json(200, &answer::job(&access.push_done(id, crc32).await?))
+        }
         Operation::Log { job, range, follow } => {
             answer::log(access.log(job, range, follow).await?)?
         }

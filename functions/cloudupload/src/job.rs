@@ -17,7 +17,7 @@ pub(crate) use self::id::as_number;
 pub use self::{
     artifacts::{
         AmiId, Artifacts, BadEc2Id, BlocksArtifacts, BucketArtifacts, Checkpoint, DiskFacts,
-        ImportTaskId, Intent, SnapshotId, Staged,
+        ImportTaskId, Intent, PushArtifacts, SnapshotId, Staged,
     },
     event::{DETAIL_TYPE, EventRecord, JobEvent, SOURCE, StateChange},
     id::{BadJobId, JobId},
@@ -49,6 +49,17 @@ impl Cloud {
     }
 }
 
+/// Where a job's file comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// `receive` downloads it from OBS.
+    #[default]
+    Obs,
+    /// The job's creator puts it into the staging bucket, part by part.
+    Push,
+}
+
 /// What a job was created for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UploadRequest {
@@ -61,7 +72,16 @@ pub struct UploadRequest {
     pub filename: FileName,
     /// Bytes of the file as it lies in OBS.
     pub size: u64,
+    /// The releases before knew only files of OBS, and did not write it down.
+    #[serde(default, skip_serializing_if = "UploadRequest::is_of_obs")]
+    pub source: Source,
     pub ec2: Ec2Target,
+}
+
+impl UploadRequest {
+    fn is_of_obs(source: &Source) -> bool {
+        *source == Source::Obs
+    }
 }
 
 /// A job's record.
@@ -87,6 +107,9 @@ pub struct Job {
     /// When the job became final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// When progress was written down last, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<u64>,
     /// Task token of the state in which the job's execution waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TaskToken>,
@@ -128,7 +151,9 @@ impl Job {
     pub const WAITING: &str = "waiting to receive image";
     pub const KILLED: &str = "killed";
 
+    /// A new job. The file of one that is pushed may come at once, before any step is at work.
     pub fn new(id: JobId, request: UploadRequest, created: Timestamp) -> Self {
+        let is_pushed = request.source == Source::Push;
         Self {
             id,
             state: State::Created,
@@ -139,11 +164,15 @@ impl Job {
             caller: None,
             owner: None,
             ended: None,
+            reported: None,
             token: None,
             cleaned: None,
             usage: Usage::default(),
             request,
-            artifacts: Artifacts::default(),
+            artifacts: Artifacts {
+                staging_began: is_pushed.then_some(created),
+                ..Artifacts::default()
+            },
         }
     }
 
@@ -188,6 +217,17 @@ impl Job {
     /// The job's owner.
     pub fn owner(&self) -> Owner {
         owner_of(&self.owner, &self.request.user)
+    }
+
+    /// Since when nobody has gone on with the push of its file; none if that is complete, or was never to come.
+    pub fn pushed_last(&self) -> Option<Timestamp> {
+        let waits = [State::Created, State::Receiving].contains(&self.state)
+            && self.request.source == Source::Push
+            && !self.artifacts.pushed();
+        let reported = self
+            .reported
+            .map(|millis| Timestamp::from_secs(millis / 1000));
+        waits.then(|| reported.unwrap_or(self.created))
     }
 
     /// Whether its user ended it.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::StepError,
-    job::{JobId, State, TaskToken},
+    job::{JobId, Source, State, TaskToken},
 };
 
 /// What every step is given: the job, and what that step needs besides.
@@ -39,6 +39,19 @@ pub struct JobMessage {
 pub struct SlotInput {
     /// Its ARN.
     pub execution: String,
+    pub token: TaskToken,
+}
+
+/// The answer of `preflight`, by which the workflow knows where the file comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreflightOutput {
+    pub job: JobId,
+    pub source: Source,
+}
+
+/// The input of `push`: the token of the execution that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushInput {
     pub token: TaskToken,
 }
 
@@ -158,6 +171,8 @@ mod tests {
         }
         let slot = include_str!("../../../events/slot.json");
         serde_json::from_str::<StepEvent<SlotInput>>(slot).unwrap();
+        let push = include_str!("../../../events/push.json");
+        serde_json::from_str::<StepEvent<PushInput>>(push).unwrap();
         let seal = include_str!("../../../events/seal.json");
         serde_json::from_str::<StepEvent<SealInput>>(seal).unwrap();
         let finish = include_str!("../../../events/finish.json");
@@ -204,7 +219,7 @@ mod tests {
                 "$$.State.RetryCount"
             );
         }
-        assert_eq!(names.len(), 11, "{names:?}");
+        assert_eq!(names.len(), 12, "{names:?}");
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub async fn serve<S: Step>() -> Result<(), lambda_runtime::Error> {
 }
 
 /// Fails if the job is final. A look that fails otherwise is no reason to stop: there will be another.
-async fn look(environment: &Environment, id: JobId) -> Result<(), StepError> {
+pub async fn look(environment: &Environment, id: JobId) -> Result<(), StepError> {
     match environment.jobs.get(id).await {
         Ok(job) if job.state.is_final() => Err(StepError::ended(&job)),
         _ => Ok(()),

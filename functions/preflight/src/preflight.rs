@@ -8,7 +8,7 @@ use cloudupload::{
     environment::Environment,
     error::StepError,
     job::Artifacts,
-    messages::{JobAlone, JobMessage},
+    messages::{JobAlone, PreflightOutput},
     settings::parsed,
     step::{Invocation, Step},
     target::Route,
@@ -22,7 +22,7 @@ pub struct Preflight {
 impl Step for Preflight {
     const NAME: &str = "preflight";
     type Input = JobAlone;
-    type Output = JobMessage;
+    type Output = PreflightOutput;
 
     fn from_env(environment: &Environment) -> Result<Self, lambda_runtime::Error> {
         Ok(Self {
@@ -32,7 +32,10 @@ impl Step for Preflight {
     }
 
     /// The job stays `created`. One that an earlier run of this step has chosen a route for is left as it is.
-    async fn run(&self, invocation: &Invocation<'_, JobAlone>) -> Result<JobMessage, StepError> {
+    async fn run(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+    ) -> Result<PreflightOutput, StepError> {
         let job = &invocation.job;
         let lines = match job.artifacts.route {
             Some(route) => vec![chosen_before(route)],
@@ -41,7 +44,10 @@ impl Step for Preflight {
         for line in lines {
             invocation.log(line).await;
         }
-        Ok(JobMessage { job: job.id })
+        Ok(PreflightOutput {
+            job: job.id,
+            source: job.request.source,
+        })
     }
 }
 

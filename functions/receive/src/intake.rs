@@ -4,17 +4,12 @@ use bytes::BytesMut;
 use cloudupload::{
     aws::Failure,
     job::Checkpoint,
-    multipart::{Upload, Writer},
+    multipart::{Parts, Upload, Writer},
 };
 use sha2::{
     Digest, Sha256,
     digest::common::hazmat::{SerializableState, SerializedState},
 };
-
-/// S3's bounds: parts from 5 MiB, at most 10,000 (S3 user guide, "Amazon S3 multipart upload limits").
-const PARTS: u64 = 10_000;
-const PART: u64 = 8 << 20;
-const MIB: u64 = 1 << 20;
 
 pub struct Intake {
     upload: Upload,
@@ -39,11 +34,10 @@ pub struct Intake {
 impl Intake {
     /// An intake of a file of `size` bytes, from its first byte.
     pub fn new(upload: Upload, size: u64) -> Self {
-        let part_size = size.div_ceil(PARTS).next_multiple_of(MIB).max(PART);
         Self {
             writer: Writer::new(upload.clone()),
             upload,
-            part_size: part_size as usize,
+            part_size: Parts::of(size).size() as usize,
             parts: 0,
             recorded: 0,
             whole: 0,

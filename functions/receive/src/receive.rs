@@ -10,13 +10,15 @@ use cloudupload::{
     clock::Timestamp,
     environment::Environment,
     error::StepError,
-    job::{Artifacts, Intent, Job, JobId, Progress, Staged, State, UploadRequest},
+    job::{
+        Artifacts, Intent, Job, JobId, Progress, Source, Staged, State, Unrecorded, UploadRequest,
+    },
     messages::{JobAlone, ReceiveOutput},
     obs::{Download, Obs, ObsError},
     retry::{self, RetryBudget},
     settings::{parsed, setting},
     staging::{StagedFile, Staging},
-    step::{Invocation, Step},
+    step::{self, Invocation, Step},
     store::StoreError,
 };
 use inspection::inspect;
@@ -88,6 +90,10 @@ impl Step for Receive {
 
     async fn report(&self, invocation: &Invocation<'_, JobAlone>) -> Result<(), StepError> {
         let (job, meter) = (&invocation.job, &invocation.meter);
+        if job.request.source == Source::Push {
+            // All bytes are there already.
+            return step::look(invocation.environment, job.id).await;
+        }
         let (bytes, of) = (meter.get(), job.request.size);
         let progress = Progress::Receiving { bytes, of };
         let jobs = &invocation.environment.jobs;
@@ -141,7 +147,10 @@ impl Receive {
         let staged = match &invocation.job.artifacts.staged {
             // An earlier invocation died after it had staged the file.
             Some(staged) => Some(staged.clone()),
-            None => self.stage(invocation).await?,
+            None => match invocation.job.request.source {
+                Source::Obs => self.stage(invocation).await?,
+                Source::Push => Some(self.take_pushed(invocation).await?),
+            },
         };
         let Some(Staged { etag, .. }) = staged else {
             return Ok(false);
@@ -160,6 +169,45 @@ impl Receive {
         let details = "waiting to upload";
         jobs.advance(invocation.job.id, State::Scheduled, details)
             .await?;
+        Ok(())
+    }
+
+    /// Makes the parts that were pushed the staged file. S3 compares its CRC32 with what was said.
+    async fn take_pushed(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+    ) -> Result<Staged, StepError> {
+        let Job {
+            request, artifacts, ..
+        } = &invocation.job;
+        let push = &artifacts.push;
+        let (Some(upload), Some(crc32)) = (&push.push_upload, push.pushed) else {
+            return Err(Unrecorded("pushed file").into());
+        };
+        let file = self.staging.file(invocation.job.staged_key());
+        let upload = file.upload(upload.clone());
+        let etag = upload.complete_push(request.size, crc32).await?;
+        let line = format!(
+            "Received {} bytes of {}, CRC32 {crc32}",
+            request.size, request.filename
+        );
+        invocation.log(line).await;
+        let staged = Staged { etag, sha256: None };
+        self.record(invocation, &staged).await?;
+        Ok(staged)
+    }
+
+    async fn record(
+        &self,
+        invocation: &Invocation<'_, JobAlone>,
+        staged: &Staged,
+    ) -> Result<(), StepError> {
+        let update = Artifacts {
+            staged: Some(staged.clone()),
+            ..Artifacts::default()
+        };
+        let jobs = &invocation.environment.jobs;
+        jobs.record(invocation.job.id, &update).await?;
         Ok(())
     }
 
@@ -401,7 +449,7 @@ impl Receive {
         invocation: &Invocation<'_, JobAlone>,
         mut intake: Intake,
     ) -> Result<Staged, StepError> {
-        let (job, jobs) = (&invocation.job, &invocation.environment.jobs);
+        let job = &invocation.job;
         intake.close().await?;
         // Recorded before the upload is completed: after that, there is nothing left that could be hashed.
         checkpoint(invocation, &mut intake).await?;
@@ -414,12 +462,11 @@ impl Receive {
                 job.request.size, job.request.filename
             ))
             .await;
-        let staged = Staged { etag, sha256 };
-        let update = Artifacts {
-            staged: Some(staged.clone()),
-            ..Artifacts::default()
+        let staged = Staged {
+            etag,
+            sha256: Some(sha256),
         };
-        jobs.record(job.id, &update).await?;
+        self.record(invocation, &staged).await?;
         Ok(staged)
     }
 

@@ -18,7 +18,7 @@ use lambda_runtime::tracing;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::verdict::{Verdict, is_stuck, verdict};
+use crate::verdict::{GIVEN_UP, Verdict, is_stuck, verdict};
 
 pub struct Sweep {
     jobs: Jobs,
@@ -50,6 +50,7 @@ impl Event for SweepEvent {
 pub struct Swept {
     finished: Vec<JobId>,
     woken: Vec<JobId>,
+    given_up: Vec<JobId>,
     stopped: Vec<JobId>,
     released: Vec<JobId>,
 }
@@ -192,6 +193,20 @@ impl Sweep {
             Verdict::Wake(token) => {
                 self.dispatcher.tokens.fail(&token).await?;
                 swept.woken.push(job.id);
+            }
+            Verdict::GoOn(token) => {
+                self.dispatcher.tokens.succeed(&token).await?;
+                swept.woken.push(job.id);
+            }
+            Verdict::GiveUp => {
+                match self.jobs.fail(job.id, GIVEN_UP).await {
+                    Ok(_) => swept.given_up.push(job.id),
+                    Err(StoreError::Superseded(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                if let Some(token) = &job.token {
+                    self.dispatcher.tokens.fail(token).await?;
+                }
             }
             Verdict::Finish(error) => {
                 self.machine.start_finish(job.id, error).await?;

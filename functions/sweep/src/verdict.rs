@@ -16,6 +16,10 @@ pub enum Verdict {
     Fine,
     /// Its execution waits, although the job is final: whoever killed it did not come to tell it.
     Wake(TaskToken),
+    /// Its execution waits, although the file was pushed: whoever said so did not come to tell it.
+    GoOn(TaskToken),
+    /// Nobody has gone on with the push of its file, for too long.
+    GiveUp,
     /// Nothing works on it: it has to be finished, for this reason if it is still open.
     Finish(Caught),
 }
@@ -31,10 +35,27 @@ const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
+/// The time without a part after which a push is given up.
+const PUSH_GOES_ON_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a job has failed whose push was given up.
+pub const GIVEN_UP: &str = "no part of the file was pushed for 24 hours: create another job";
+
 pub fn verdict(job: &Job, execution: Execution, now: Timestamp) -> Verdict {
     if !job.state.is_final() {
+        if job
+            .pushed_last()
+            .is_some_and(|last| now >= last + PUSH_GOES_ON_WITHIN)
+        {
+            return Verdict::GiveUp;
+        }
         return match execution {
-            Execution::Running => Verdict::Fine,
+            Execution::Running => match &job.token {
+                Some(token) if job.state == State::Receiving && job.artifacts.pushed() => {
+                    Verdict::GoOn(token.clone())
+                }
+                _ => Verdict::Fine,
+            },
             Execution::Missing if now < job.created + STARTS_WITHIN => Verdict::Fine,
             Execution::Missing => finish("the upload was not started: ask for it again"),
             Execution::Over {
@@ -80,7 +101,7 @@ fn next_look(ended: Timestamp, cleaned: Timestamp, complete: bool) -> Timestamp 
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUpNote};
+    use cloudupload::job::{CLEAN_UP_BUDGET, CleanUpNote, Source};
     use serde_json::json;
 
     use super::*;
@@ -190,6 +211,27 @@ mod tests {
             error: Some(denied),
         };
         assert_eq!(reason(execution), "dynamodb:GetItem failed");
+    }
+
+    #[test]
+    fn a_push_that_nobody_goes_on_with_is_given_up() {
+        let mut job = job(State::Receiving);
+        let day = Duration::from_secs(24 * 3600);
+        assert_fine(&job, Execution::Running, CREATED + day);
+        job.request.source = Source::Push;
+        let verdict_at = |job: &Job, after| verdict(job, Execution::Running, CREATED + after);
+        assert_eq!(verdict_at(&job, day - SECOND), Verdict::Fine);
+        assert_eq!(verdict_at(&job, day), Verdict::GiveUp);
+        job.reported = Some((CREATED + day).as_secs() * 1000);
+        assert_eq!(verdict_at(&job, day), Verdict::Fine);
+        assert_eq!(verdict_at(&job, 2 * day), Verdict::GiveUp);
+        let token = TaskToken("t".to_owned());
+        job.token = Some(token.clone());
+        job.artifacts.push.pushed = Some(7.into());
+        assert_eq!(verdict_at(&job, 2 * day), Verdict::GoOn(token));
+        // Now the token is that of the wait for a slot.
+        job.state = State::Scheduled;
+        assert_eq!(verdict_at(&job, 2 * day), Verdict::Fine);
     }
 
     #[test]

@@ -6,8 +6,10 @@ in Amazon S3" (S3 User Guide).
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +24,8 @@ from ministack.services import s3
 
 from file_body import FileBody
 from s3_refusal import Answer, Refusal
+
+COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
 
 SMALLEST_PART = 5 << 20
 """Bytes; only a last part may be smaller. "Amazon S3 multipart upload limits"."""
@@ -44,6 +48,7 @@ class Multipart:
         self.objects = objects
 
     def install(self) -> None:
+        s3._create_multipart_upload = checksum_type(s3._create_multipart_upload)
         s3._upload_part = same_algorithm(s3._upload_part)
         s3._complete_multipart_upload = self.complete
 
@@ -76,7 +81,7 @@ class Multipart:
         check_sizes(part["size"] for part in parts)
         size = sum(part["size"] for part in parts)
         check_declared_size(headers, size)
-        checksum = composite_checksum(upload, parts, headers)
+        checksum = object_checksum(upload, parts, headers)
         bodies = (part["body"] for part in parts)
         content = FileBody.write(self.objects, bodies) if size >= IN_A_FILE else b"".join(bodies)
         etag = etag_of(parts)
@@ -87,7 +92,7 @@ class Multipart:
             "last_modified": now_iso(),
             "parts": [{"PartNumber": part.number, "Size": has["size"]} for part, has in zip(named, parts, strict=True)],
             "checksums": {upload["checksum_algorithm"]: checksum} if checksum else {},
-            "checksum_type": "COMPOSITE" if checksum else None,
+            "checksum_type": upload["checksum_type"] if checksum else None,
             **{name: upload.get(name) for name in ("content_type", "content_encoding", "metadata")},
             "preserved_headers": upload.get("preserved_headers", {}),
             "storage_class": upload.get("storage_class") or "STANDARD",
@@ -149,14 +154,17 @@ def stored_part(named: NamedPart, upload: dict[str, Any]) -> dict[str, Any]:
     """CompleteMultipartUpload names each part's checksum, if the upload was created with an algorithm (CompletedPart),
     or the part came with one (aws/aws-sdk-go-v2 issue 3005). Text of a missing one as in aws/aws-sdk-php issue 2648."""
     algorithm = upload.get("checksum_algorithm")
-    if algorithm and algorithm not in named.checksums:
+    if algorithm and algorithm not in named.checksums and upload["checksum_type"] == COMPOSITE:
         raise Refusal(
             "InvalidRequest",
             f"The upload was created using a {algorithm.lower()} checksum. The complete request must include the "
             f"checksum for each part. It was missing for part {named.number} in the request.",
         )
     part = upload["parts"].get(named.number)
-    if part is None or part["etag"].strip('"') != named.etag or (part.get("checksums") or {}) != named.checksums:
+    kept = (part or {}).get("checksums") or {}
+    if upload["checksum_type"] == FULL_OBJECT and not named.checksums:
+        kept = {}
+    if part is None or part["etag"].strip('"') != named.etag or kept != named.checksums:
         raise Refusal(
             "InvalidPart",
             "One or more of the specified parts could not be found. The part may not have been uploaded, or the "
@@ -188,15 +196,31 @@ def check_declared_size(headers: dict[str, str], size: int) -> None:
         )
 
 
-def composite_checksum(upload: dict[str, Any], parts: list[dict[str, Any]], headers: dict[str, str]) -> str | None:
+def object_checksum(upload: dict[str, Any], parts: list[dict[str, Any]], headers: dict[str, str]) -> str | None:
     algorithm = upload.get("checksum_algorithm")
     if not algorithm:
         return None
-    checksum = s3._composite_checksum(algorithm, [(part.get("checksums") or {}).get(algorithm) for part in parts])
+    of_type = headers.get("x-amz-checksum-type")
+    if of_type and of_type != upload["checksum_type"]:
+        raise Refusal(
+            "InvalidRequest",
+            f"The upload was created using the {upload['checksum_type']} checksum mode. The complete request must use "
+            "the same checksum mode.",
+        )
+    if upload["checksum_type"] == FULL_OBJECT:
+        checksum = crc32_of(part["body"] for part in parts)
+    else:
+        checksum = s3._composite_checksum(algorithm, [(part.get("checksums") or {}).get(algorithm) for part in parts])
     requested = headers.get(f"x-amz-checksum-{algorithm.lower()}")
     if requested and requested != checksum:
         raise Refusal("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
     return checksum
+
+
+def crc32_of(bodies: Iterable[bytes]) -> str:
+    """In Base64, the highest byte first."""
+    checksum = functools.reduce(lambda sum_so_far, body: zlib.crc32(body, sum_so_far), bodies, 0)
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
 def etag_of(parts: list[dict[str, Any]]) -> str:
@@ -223,11 +247,50 @@ def publish(bucket: str, key: str, displaced: Any, stored: dict[str, Any], heade
         SubElement(root, name).text = text
     for algorithm, checksum in stored["checksums"].items():
         SubElement(root, f"Checksum{algorithm}").text = checksum
-        SubElement(root, "ChecksumType").text = "COMPOSITE"
+        SubElement(root, "ChecksumType").text = stored["checksum_type"]
     answer_headers = {"Content-Type": "application/xml", **s3._stored_sse_headers(stored)}
     if version:
         answer_headers["x-amz-version-id"] = version
     return 200, answer_headers, s3._xml_body(root)
+
+
+# CreateMultipartUpload
+
+
+def checksum_type(create: Any) -> Any:
+    """CreateMultipartUpload, ChecksumType: what the checksum of the object will be of. Only CRCs can be of the whole object
+    ("Checking object integrity in Amazon S3"); CRC32 is composite unless the request says otherwise. Of those that can be of
+    the whole object, the emulator has CRC32."""
+
+    @functools.wraps(create)
+    def begin(bucket: str, key: str, headers: dict[str, str]) -> Answer:
+        of_type = headers.get("x-amz-checksum-type", COMPOSITE)
+        algorithm = headers.get("x-amz-checksum-algorithm", "")
+        if of_type not in (COMPOSITE, FULL_OBJECT):
+            return s3._error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.", 400, f"/{bucket}/{key}")
+        if "x-amz-checksum-type" in headers and not algorithm:
+            return s3._error(
+                "InvalidRequest",
+                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+                400,
+                f"/{bucket}/{key}",
+            )
+        if of_type == FULL_OBJECT and algorithm.upper() != "CRC32":
+            return s3._error(
+                "InvalidRequest",
+                f"The FULL_OBJECT checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
+                400,
+                f"/{bucket}/{key}",
+            )
+        status, answer_headers, answer = create(bucket, key, headers)
+        if status == 200:
+            upload_id = next(child.text for child in fromstring(answer) if local_name(child) == "UploadId")
+            s3._multipart_uploads[upload_id]["checksum_type"] = of_type
+            if algorithm:
+                answer_headers["x-amz-checksum-type"] = of_type
+        return status, answer_headers, answer
+
+    return begin
 
 
 # UploadPart
@@ -236,14 +299,19 @@ def publish(bucket: str, key: str, displaced: Any, stored: dict[str, Any], heade
 def same_algorithm(upload_part: Any) -> Any:
     """UploadPart, ChecksumAlgorithm: "This checksum algorithm must be the same for all parts and it match the checksum
     value supplied in the CreateMultipartUpload request." If that request supplied none, S3 takes any (aws/aws-sdk-go-v2
-    issue 3005). A part without a checksum is taken too, as ministack has it. Text as in apache/arrow-rs issue 6793.
+    issue 3005). Text as in apache/arrow-rs issue 6793. A part without a checksum is refused if that of the object is composed
+    of those of the parts, and else gets one from S3 (versity/versitygw issue 1342).
     """
 
     @functools.wraps(upload_part)
     def upload(bucket: str, key: str, body: bytes, query: dict, headers: dict[str, str]) -> Answer:
-        expected = s3._multipart_uploads.get(s3._qp(query, "uploadId"), {}).get("checksum_algorithm")
-        for actual in s3._S3_CHECKSUM_HEADERS:
-            if expected and headers.get(f"x-amz-checksum-{actual}") and actual != expected.lower():
+        into = s3._multipart_uploads.get(s3._qp(query, "uploadId"), {})
+        expected = into.get("checksum_algorithm")
+        given = [actual for actual in s3._S3_CHECKSUM_HEADERS if headers.get(f"x-amz-checksum-{actual}")]
+        if expected and not given and into["checksum_type"] == COMPOSITE:
+            given = ["null"]
+        for actual in given:
+            if expected and actual != expected.lower():
                 return s3._error(
                     "InvalidRequest",
                     f"Checksum Type mismatch occurred, expected checksum Type: {expected.lower()}, "

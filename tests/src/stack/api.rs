@@ -53,6 +53,13 @@ impl Stack {
         job(self.post(upload).await).await
     }
 
+    /// Sends a job as OBS's source server does. It has to be accepted.
+    pub async fn submit(&self, path: &str, skeleton: String) -> Job {
+        let url = format!("{}{path}", self.url);
+        let request = self.http.post(url).header("content-type", "text/xml");
+        job(send(request.body(skeleton)).await).await
+    }
+
     pub async fn job(&self, id: JobId) -> Job {
         job(self.get(&format!("/cloudupload/{id}")).await).await
     }

@@ -2,7 +2,7 @@
 
 use cloudupload::{
     clock::Timestamp,
-    job::{Cloud, Job, JobId, UploadRequest},
+    job::{Cloud, Job, JobId, Source, UploadRequest},
     names::Arch,
     random,
     target::{Ec2Target, ExternalId, RoleArn, Wishes},
@@ -65,6 +65,7 @@ fn nobody_s_job(trial: &RoleTrial, external_id: ExternalId) -> Job {
         package: NAME.parse().expect(legal),
         arch: Arch::X86_64,
         filename: NAME.parse().expect(legal),
+        source: Source::Obs,
         size: 1,
         ec2: Ec2Target {
             role: trial.role.clone(),

@@ -1,7 +1,8 @@
 //! Creates a job.
 
 use cloudupload::{
-    job::{Cloud, Creator, Job, Owner, UploadRequest},
+    job::{Artifacts, Cloud, Creator, Job, Owner, PushArtifacts, Source, UploadRequest},
+    multipart::Parts,
     names::{Arch, FileName, Package, Project, Repository, User},
     obs::BuildPath,
     target::Ec2Params,
@@ -12,6 +13,15 @@ use serde_json::{Map, Value};
 use super::{Access, ApiError};
 use crate::caller::SignedIn;
 
+/// The file of a new job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewFile {
+    /// A file that OBS has. If it has no name here: the only cloud image of the package.
+    OfObs(Option<FileName>),
+    /// A file that will be pushed, and its bytes.
+    Pushed { name: FileName, size: u64 },
+}
+
 /// What a new job is made of, before OBS has told of the file.
 #[derive(Debug, PartialEq)]
 pub struct NewJob {
@@ -19,8 +29,7 @@ pub struct NewJob {
     pub repository: Repository,
     pub arch: Arch,
     pub package: Package,
-    /// If it is missing: the only cloud image of the package.
-    pub filename: Option<FileName>,
+    pub file: NewFile,
     pub user: User,
     pub target: Cloud,
     pub params: Ec2Params,
@@ -33,8 +42,7 @@ pub struct OwnUpload {
     pub repository: Repository,
     pub arch: Arch,
     pub package: Package,
-    /// If it is missing: the only cloud image of the package.
-    pub filename: Option<FileName>,
+    pub file: NewFile,
     /// Where it goes, and how the AMI is to be.
     pub wishes: Map<String, Value>,
 }
@@ -48,7 +56,7 @@ impl OwnUpload {
             repository: self.repository,
             arch: self.arch,
             package: self.package,
-            filename: self.filename,
+            file: self.file,
             user: signed_in.name(),
             target: Cloud::Ec2,
         })
@@ -76,7 +84,10 @@ impl Access<'_> {
     /// Creates a job for the user who calls, under the role that the user has connected.
     pub async fn create_own(self, upload: OwnUpload) -> Result<Job, ApiError> {
         let signed_in = self.signed_in()?;
-        self.api.allowed.check(&upload.project)?;
+        // What users push are bytes that they have already.
+        if let NewFile::OfObs(_) = upload.file {
+            self.api.allowed.check(&upload.project)?;
+        }
         let new = upload.by(signed_in)?;
         self.create_for(signed_in.owner(), new).await
     }
@@ -94,10 +105,27 @@ impl Access<'_> {
         let (jobs, creator) = (&self.api.jobs, self.creator(owner));
         let job = jobs.create(request, creator, self.api.first_job).await?;
         tracing::info!(job = %job.id, "created for {}", self.caller);
-        match self.api.machine.start(job.id).await {
+        match self.start(&job).await {
             Ok(()) => Ok(job),
-            Err(failure) => Err(self.fail(&job, ApiError::NotStarted(failure)).await),
+            Err(error) => Err(self.fail(&job, error).await),
         }
+    }
+
+    /// Opens the upload for a file that is pushed, and starts the job's execution.
+    async fn start(self, job: &Job) -> Result<(), ApiError> {
+        if job.request.source == Source::Push {
+            let upload = self.api.staging.file(job.staged_key()).begin_push().await?;
+            let update = Artifacts {
+                push: PushArtifacts {
+                    push_upload: Some(upload.id().to_owned()),
+                    ..PushArtifacts::default()
+                },
+                ..Artifacts::default()
+            };
+            self.api.jobs.record(job.id, &update).await?;
+        }
+        let started = self.api.machine.start(job.id).await;
+        started.map_err(ApiError::NotStarted)
     }
 
     /// Completes the request with what OBS says of the file.
@@ -108,14 +136,23 @@ impl Access<'_> {
             arch: new.arch,
             package: &new.package,
         };
-        let file = self.api.obs.find(path, new.filename.as_ref()).await?;
-        if file.size == 0 {
+        let (source, filename, size) = match new.file {
+            NewFile::OfObs(filename) => {
+                let file = self.api.obs.find(path, filename.as_ref()).await?;
+                let filename = match filename {
+                    Some(filename) => filename,
+                    None => file.filename.parse()?,
+                };
+                (Source::Obs, filename, file.size)
+            }
+            NewFile::Pushed { size, .. } if size > Parts::LARGEST_FILE => {
+                return Err(ApiError::TooLarge(size));
+            }
+            NewFile::Pushed { name, size } => (Source::Push, name, size),
+        };
+        if size == 0 {
             return Err(ApiError::EmptyFile);
         }
-        let filename = match new.filename {
-            Some(filename) => filename,
-            None => file.filename.parse()?,
-        };
         Ok(UploadRequest {
             ec2: new.params.of(&filename),
             user: new.user,
@@ -125,7 +162,8 @@ impl Access<'_> {
             package: new.package,
             arch: new.arch,
             filename,
-            size: file.size,
+            size,
+            source,
         })
     }
 

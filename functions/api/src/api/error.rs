@@ -1,5 +1,7 @@
 use cloudupload::{
     aws::Failure,
+    job::{Job, JobId, State},
+    multipart::Parts,
     names::{BadName, Project, User},
     obs::ObsError,
     store::StoreError,
@@ -49,6 +51,30 @@ pub enum ApiError {
     /// OBS's only cloud image has a name that this service does not take.
     #[error(transparent)]
     BadFileName(#[from] BadName),
+    #[error("a file of {0} bytes cannot be pushed: S3 takes up to {max}", max = Parts::LARGEST_FILE)]
+    TooLarge(u64),
+    #[error("the file of job {0} is read from OBS, and not pushed")]
+    NotPushed(JobId),
+    #[error("job {0} was not begun to the end, and takes no file: create another one")]
+    PushNotBegun(JobId),
+    #[error("job {id} takes no file any more: it has {state}: {details}")]
+    JobOver {
+        id: JobId,
+        state: State,
+        details: String,
+    },
+    #[error("the file of job {0} was pushed already, and cannot be changed: create another job")]
+    PushedAlready(JobId),
+    #[error("there is no part {number}: the file has parts 1 to {count}")]
+    NoSuchPart { number: u32, count: u32 },
+    #[error(
+        "{count} parts of the file are missing, the first of them part {first}: put them, and say again that the file is \
+         complete"
+    )]
+    PartsMissing { count: usize, first: u32 },
+    /// A call to S3 for a file that is pushed.
+    #[error("the file cannot be taken right now: {0}")]
+    Staging(#[from] Failure),
     #[error("start out of range: {0}")]
     StartOutOfRange(usize),
     #[error(transparent)]
@@ -59,6 +85,17 @@ pub enum ApiError {
     Store(StoreError),
     #[error(transparent)]
     Log(Failure),
+}
+
+impl ApiError {
+    /// The error of a call for a job that has ended.
+    pub(super) fn over(job: Job) -> Self {
+        Self::JobOver {
+            id: job.id,
+            state: job.state,
+            details: job.details,
+        }
+    }
 }
 
 impl From<StoreError> for ApiError {

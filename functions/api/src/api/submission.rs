@@ -21,7 +21,9 @@ impl Access<'_> {
         let reason = match submission.new {
             Ok(new) => match self.create(new).await {
                 Ok(job) => return Ok(job.into()),
-                Err(error @ (ApiError::EmptyFile | ApiError::Obs(_))) => error.to_string(),
+                Err(error @ (ApiError::EmptyFile | ApiError::TooLarge(_) | ApiError::Obs(_))) => {
+                    error.to_string()
+                }
                 Err(error) => return Err(error),
             },
             Err(reason) => reason,

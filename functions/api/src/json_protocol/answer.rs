@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{ProjectList, RoleSetup},
+    api::{self, ProjectList, RoleSetup, URL_VALID},
     caller::SignedIn,
     obs_protocol::{answer::Answer, problem::Problem},
 };
@@ -239,6 +239,54 @@ pub fn job(job: &JobSummary) -> Job<'_> {
         region: ec2.map(|ec2| ec2.region.as_str()),
         ami_name: ec2.map(|ec2| ec2.ami_name.as_str()),
         ami: (job.state == State::Succeeded).then_some(&job.details),
+    }
+}
+
+/// How far the push of a file is.
+#[derive(Serialize)]
+pub struct Push<'a> {
+    size: u64,
+    /// Bytes of each part but the last.
+    part_size: u64,
+    parts: u32,
+    missing: &'a [u32],
+    done: bool,
+}
+
+pub fn push(push: &api::Push) -> Push<'_> {
+    Push {
+        size: push.parts.file(),
+        part_size: push.parts.size(),
+        parts: push.parts.count(),
+        missing: &push.missing,
+        done: push.done,
+    }
+}
+
+/// Where parts are to be put.
+#[derive(Serialize)]
+pub struct PartUrls<'a> {
+    parts: Vec<PartUrl<'a>>,
+    /// Seconds for which the URLs are good, at most.
+    expires_in: u64,
+}
+
+#[derive(Serialize)]
+struct PartUrl<'a> {
+    number: u32,
+    size: u64,
+    url: &'a str,
+}
+
+pub fn part_urls(urls: &[api::PartUrl]) -> PartUrls<'_> {
+    let parts = urls.iter().map(|part| PartUrl {
+        number: part.number,
+        size: part.size,
+        url: &part.url,
+    });
+    PartUrls {
+        parts: parts.collect(),
+        expires_in: URL_VALID.as_secs(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloudupload::{
+    multipart::Crc32,
     names::{Arch, FileName, Package, Project, Repository},
     target::RoleArn,
     user::{TokenName, UserName},
@@ -11,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    api::{OwnUpload, TokenWish},
+    api::{MOST_URLS, NewFile, OwnUpload, TokenWish},
     obs_protocol::{problem::Problem, request::Request},
 };
 
@@ -97,8 +98,17 @@ pub struct NewJob {
     package: Package,
     #[serde(default)]
     filename: Option<FileName>,
+    #[serde(default)]
+    push: Option<NewPush>,
     #[serde(flatten)]
     wishes: Map<String, Value>,
+}
+
+/// A file that will be pushed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPush {
+    size: Number,
 }
 
 impl TryFrom<NewJob> for OwnUpload {
@@ -106,13 +116,62 @@ impl TryFrom<NewJob> for OwnUpload {
 
     fn try_from(body: NewJob) -> Result<Self, Problem> {
         let arch: Arch = body.arch.parse().map_err(Problem::bad_request)?;
+        let file = match body.push {
+            None => NewFile::OfObs(body.filename),
+            Some(NewPush { size }) => NewFile::Pushed {
+                name: body.filename.ok_or_else(|| {
+                    Problem::bad_request("filename is missing: a file that is pushed needs one")
+                })?,
+                size: bytes("size", &size)?,
+            },
+        };
         Ok(Self {
             project: body.project,
             repository: body.repository,
             arch,
             package: body.package,
-            filename: body.filename,
+            file,
             wishes: body.wishes,
         })
     }
+}
+
+/// Parts of a pushed file whose URLs are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedParts {
+    numbers: Vec<Number>,
+    #[serde(default)]
+    sent: Option<Number>,
+}
+
+impl WantedParts {
+    /// The numbers, and the bytes of the file that were put so far.
+    pub fn read(self) -> Result<(Vec<u32>, Option<u64>), Problem> {
+        if self.numbers.len() > MOST_URLS {
+            return Err(Problem::bad_request(format!(
+                "{} numbers are too many: ask for up to {MOST_URLS} parts at a time",
+                self.numbers.len()
+            )));
+        }
+        let part = |number: &Number| {
+            let part = whole(number).and_then(|part| u32::try_from(part).ok());
+            part.ok_or_else(|| Problem::bad_request(format!("{number} is no part's number")))
+        };
+        let numbers = self.numbers.iter().map(part).collect::<Result<_, _>>()?;
+        let sent = self.sent.map(|sent| bytes("sent", &sent)).transpose()?;
+        Ok((numbers, sent))
+    }
+}
+
+fn bytes(key: &str, number: &Number) -> Result<u64, Problem> {
+    whole(number)
+        .ok_or_else(|| Problem::bad_request(format!("{key} {number} is no number of bytes")))
+}
+
+/// What is said of a pushed file that is complete.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushedFile {
+    pub crc32: Crc32,
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use cloudupload::{
     job::JobId,
+    multipart::Crc32,
     names::{Arch, BadName, Package, Project, Repository},
     target::RoleArn,
     user::{TokenId, UserName},
@@ -50,6 +51,13 @@ pub enum Operation {
     },
     Job(JobId),
     KillJob(JobId),
+    Push(JobId),
+    PartUrls {
+        job: JobId,
+        numbers: Vec<u32>,
+        sent: Option<u64>,
+    },
+    PushDone(JobId, Crc32),
     Log {
         job: JobId,
         range: LogRange,
@@ -79,6 +87,9 @@ enum Resource {
     Jobs,
     Job(JobId),
     Kill(JobId),
+    Push(JobId),
+    PushParts(JobId),
+    PushDone(JobId),
     Log(JobId),
     Projects,
     Repositories(Project),
@@ -133,6 +144,14 @@ impl Operation {
             }
             (Resource::Job(id), &Method::GET) => Self::Job(id),
             (Resource::Kill(id), &Method::POST) => Self::KillJob(id),
+            (Resource::Push(id), &Method::GET) => Self::Push(id),
+            (Resource::PushParts(job), &Method::POST) => {
+                let (numbers, sent) = body::read::<body::WantedParts>(request)?.read()?;
+                Self::PartUrls { job, numbers, sent }
+            }
+            (Resource::PushDone(id), &Method::POST) => {
+                Self::PushDone(id, body::read::<body::PushedFile>(request)?.crc32)
+            }
             (Resource::Log(id), &Method::GET) => log(id, &request.query()?)?,
             (Resource::Projects, &Method::GET) => Self::Projects,
             (Resource::Repositories(project), &Method::GET) => Self::Repositories(project),
@@ -178,6 +197,9 @@ impl Resource {
             ["jobs"] => Self::Jobs,
             ["jobs", id] => Self::Job(job(id)?),
             ["jobs", id, "kill"] => Self::Kill(job(id)?),
+            ["jobs", id, "push"] => Self::Push(job(id)?),
+            ["jobs", id, "push", "parts"] => Self::PushParts(job(id)?),
+            ["jobs", id, "push", "done"] => Self::PushDone(job(id)?),
             ["jobs", id, "log"] => Self::Log(job(id)?),
             ["projects"] => Self::Projects,
             ["projects", project, "repositories"] => Self::Repositories(name(project)?),
@@ -198,12 +220,13 @@ impl Resource {
             Self::Role => &["GET", "HEAD", "PUT", "DELETE"],
             Self::Me
             | Self::Job(_)
+            | Self::Push(_)
             | Self::Log(_)
             | Self::Projects
             | Self::Repositories(_)
             | Self::Packages(_)
             | Self::Images(..) => &["GET", "HEAD"],
-            Self::Kill(_) => &["POST"],
+            Self::Kill(_) | Self::PushParts(_) | Self::PushDone(_) => &["POST"],
         }
     }
 }
@@ -292,7 +315,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sample_event::event;
+    use crate::{api::NewFile, sample_event::event};
 
     fn sent(method: &str, target: &str, body: &str) -> Result<Operation, (u16, String)> {
         let request = Request::from(event(method, target, "application/json", body.as_bytes()));
@@ -336,6 +359,7 @@ mod tests {
             ("DELETE", "/v1/me/role", Operation::ForgetRole),
             ("GET", "/v1/jobs/17", Operation::Job(id(17))),
             ("POST", "/v1/jobs/17/kill", Operation::KillJob(id(17))),
+            ("GET", "/v1/jobs/17/push", Operation::Push(id(17))),
             ("GET", "/v1/projects", Operation::Projects),
         ] {
             assert_eq!(sent(method, target, ""), Ok(operation), "{method} {target}");
@@ -431,6 +455,72 @@ mod tests {
     }
 
     #[test]
+    fn a_push_names_parts_and_a_checksum() {
+        let parts = |body| sent("POST", "/v1/jobs/17/push/parts", body);
+        let wanted = |numbers: &[u32], sent| {
+            Ok(Operation::PartUrls {
+                job: id(17),
+                numbers: numbers.to_vec(),
+                sent,
+            })
+        };
+        assert_eq!(
+            parts(r#"{"numbers": [2, 1.0], "sent": 5000000000}"#),
+            wanted(&[2, 1], Some(5_000_000_000))
+        );
+        assert_eq!(parts(r#"{"numbers": []}"#), wanted(&[], None));
+        assert_eq!(
+            sent("POST", "/v1/jobs/17/push/done", r#"{"crc32": "y/Q5Jg=="}"#),
+            Ok(Operation::PushDone(id(17), 0xcbf4_3926.into()))
+        );
+        let many = json!({"numbers": vec![1; 101]}).to_string();
+        for (target, body, reason) in [
+            ("parts", many.as_str(), "101 numbers are too many"),
+            ("parts", r#"{"numbers": [-1]}"#, "-1 is no part's number"),
+            (
+                "parts",
+                r#"{"numbers": [], "sent": 0.5}"#,
+                "sent 0.5 is no number of bytes",
+            ),
+            ("done", r#"{"crc32": "5"}"#, "'5' is no CRC32"),
+            ("done", "{}", "missing field `crc32`"),
+        ] {
+            let (status, summary) = refused("POST", &format!("/v1/jobs/17/push/{target}"), body);
+            assert_eq!(status, 400, "{body}");
+            assert!(summary.contains(reason), "{summary}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_pushed_has_a_name_and_a_size() {
+        let create = |push: &str, more: &str| {
+            let body = format!(
+                r#"{{"project": "a", "repository": "r", "arch": "x86_64", "package": "p", "push": {push}{more}}}"#
+            );
+            sent("POST", "/v1/jobs", &body)
+        };
+        let name = r#", "filename": "a.raw.xz""#;
+        let Ok(Operation::CreateJob(upload)) = create(r#"{"size": 5000000000}"#, name) else {
+            panic!("it is an upload");
+        };
+        let file = NewFile::Pushed {
+            name: "a.raw.xz".parse().unwrap(),
+            size: 5_000_000_000,
+        };
+        assert_eq!(upload.file, file);
+        for (push, more, reason) in [
+            (r#"{"size": 5}"#, "", "filename is missing"),
+            (r#"{"size": -5}"#, name, "size -5 is no number of bytes"),
+            ("{}", name, "missing field `size`"),
+            ("true", name, "invalid type"),
+        ] {
+            let (status, summary) = create(push, more).unwrap_err();
+            assert_eq!(status, 400, "{push}");
+            assert!(summary.contains(reason), "{summary}");
+        }
+    }
+
+    #[test]
     fn an_upload_has_wishes_beside_what_names_the_image() {
         let body = json!({
             "project": "a", "repository": "r", "arch": "x86_64", "package": "p", "region": "us-east-1", "volume_size": 8,
@@ -438,7 +528,7 @@ mod tests {
         let Ok(Operation::CreateJob(upload)) = sent("POST", "/v1/jobs", &body.to_string()) else {
             panic!("{body} is an upload");
         };
-        assert_eq!(upload.filename, None);
+        assert_eq!(upload.file, NewFile::OfObs(None));
         assert_eq!(
             json!(upload.wishes),
             json!({"region": "us-east-1", "volume_size": 8})

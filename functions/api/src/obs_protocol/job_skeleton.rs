@@ -11,7 +11,7 @@ use cloudupload::{
 use serde::Deserialize;
 
 use super::{operation::cloud, problem::Problem};
-use crate::api::{NewJob, Submission};
+use crate::api::{NewFile, NewJob, Submission};
 
 /// The longest target or architecture that is taken down, in bytes. OBS has none that is nearly as long.
 const LONGEST_WORD: usize = 200;
@@ -35,9 +35,13 @@ struct Skeleton {
     details: Option<String>,
 }
 
-/// Reads a job. A request that does not say what is to be uploaded is refused; whatever else is wrong is for the job's
-/// user, who does not see the answer to this request.
-pub fn submission(xml: &[u8], service: &ServiceIdentity) -> Result<Submission, Problem> {
+/// Reads a job, whose file will be pushed or is read from OBS. A request that does not say what is to be uploaded is refused;
+/// whatever else is wrong is for the job's user, who does not see the answer to this request.
+pub fn submission(
+    xml: &[u8],
+    is_pushed: bool,
+    service: &ServiceIdentity,
+) -> Result<Submission, Problem> {
     let not_a_job = |reason: &dyn Display| {
         Problem::bad_request(format!("the body is no job skeleton ({reason})"))
     };
@@ -57,23 +61,36 @@ pub fn submission(xml: &[u8], service: &ServiceIdentity) -> Result<Submission, P
     };
     let details = skeleton.details.unwrap_or_default();
     Ok(Submission {
-        new: new_job(&subject, &details, service).map_err(|problem| problem.summary),
+        new: new_job(&subject, &details, is_pushed, service).map_err(|problem| problem.summary),
         subject,
     })
 }
 
-fn new_job(subject: &Subject, details: &str, service: &ServiceIdentity) -> Result<NewJob, Problem> {
+fn new_job(
+    subject: &Subject,
+    details: &str,
+    is_pushed: bool,
+    service: &ServiceIdentity,
+) -> Result<NewJob, Problem> {
     let target = cloud(&subject.target)?;
     let arch: Arch = subject.arch.parse().map_err(Problem::bad_request)?;
     let json = hex::decode(details)
         .map_err(|error| Problem::bad_request(format!("details are not hex: {error}")))?;
+    let name = subject.filename.clone();
+    let file = match (is_pushed, subject.size) {
+        (false, _) => NewFile::OfObs(Some(name)),
+        (true, Some(size)) => NewFile::Pushed { name, size },
+        (true, None) => {
+            return Err(Problem::bad_request("size is missing from job skeleton"));
+        }
+    };
     Ok(NewJob {
         params: Ec2Params::from_json(&json, arch, service)?,
         project: subject.project.clone(),
         repository: subject.repository.clone(),
         arch,
         package: subject.package.clone(),
-        filename: Some(subject.filename.clone()),
+        file,
         user: subject.user.clone(),
         target,
     })
@@ -118,11 +135,15 @@ mod tests {
     }
 
     fn read(xml: &str) -> Result<Submission, Problem> {
+        read_as(xml, false)
+    }
+
+    fn read_as(xml: &str, is_pushed: bool) -> Result<Submission, Problem> {
         let service = ServiceIdentity {
             account: "999999999999".parse().unwrap(),
             partition: Partition::Aws,
         };
-        submission(xml.as_bytes(), &service)
+        submission(xml.as_bytes(), is_pushed, &service)
     }
 
     #[test]
@@ -136,7 +157,11 @@ mod tests {
         assert_eq!(new.project.as_str(), "Cloud:Images");
         assert_eq!(new.repository.as_str(), "images");
         assert_eq!(new.package.as_str(), "leap-ec2:flavor");
-        assert_eq!(new.filename, Some(subject.filename));
+        let name = subject.filename.clone();
+        assert_eq!(new.file, NewFile::OfObs(Some(subject.filename)));
+        let pushed = read_as(&skeleton(JSON), true).unwrap().new.unwrap();
+        let size = 23097940;
+        assert_eq!(pushed.file, NewFile::Pushed { name, size });
         assert_eq!((new.arch, new.target), (Arch::X86_64, Cloud::Ec2));
     }
 

@@ -15,7 +15,7 @@ use super::{
     problem::Problem,
     request::Request,
 };
-use crate::api::{NewJob, Submission};
+use crate::api::{NewFile, NewJob, Submission};
 
 /// What can be requested.
 #[derive(Debug, PartialEq)]
@@ -41,7 +41,10 @@ impl Operation {
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         match (&request.method, segments.as_slice()) {
             (&Method::POST, ["", "cloudupload"]) if request.is_job_skeleton() => {
-                let submission = job_skeleton::submission(&request.body, service)?;
+                let query = request.query()?;
+                query.allow(&["push"], &[])?;
+                let is_pushed = query.switch("push")?;
+                let submission = job_skeleton::submission(&request.body, is_pushed, service)?;
                 Ok(Operation::Submit(Box::new(submission)))
             }
             (&Method::POST, ["", "cloudupload"]) => match request.query()?.get("cmd") {
@@ -98,7 +101,7 @@ fn create(request: &Request, service: &ServiceIdentity) -> Result<Operation, Pro
         repository,
         arch,
         package: parameters.required("package")?,
-        filename: parameters.optional("filename")?,
+        file: NewFile::OfObs(parameters.optional("filename")?),
         user: parameters.required("user")?,
         target: cloud(&parameters.required::<String>("target")?)?,
         params: Ec2Params::from_json(&request.body, arch, service)?,
@@ -184,10 +187,7 @@ fn known_as(digits: &str) -> Option<JobId> {
 
 #[cfg(test)]
 mod tests {
-    use cloudupload::{
-        names::{Arch, FileName},
-        target::Partition,
-    };
+    use cloudupload::{names::Arch, target::Partition};
 
     use super::*;
     use crate::sample_event::event;
@@ -239,7 +239,8 @@ mod tests {
             assert_eq!(create.package.as_str(), "leap-ec2");
             assert_eq!(create.arch, Arch::X86_64);
             assert_eq!(create.user.as_str(), "tom");
-            assert_eq!(create.filename.as_ref().map(FileName::as_str), filename);
+            let filename = filename.map(|name: &str| name.parse().unwrap());
+            assert_eq!(create.file, NewFile::OfObs(filename));
         }
     }
 

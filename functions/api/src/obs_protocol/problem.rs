@@ -62,6 +62,8 @@ impl From<ApiError> for Problem {
         let status = match &error {
             ApiError::EmptyFile
             | ApiError::BadFileName(_)
+            | ApiError::TooLarge(_)
+            | ApiError::NoSuchPart { .. }
             | ApiError::StartOutOfRange(_)
             | ApiError::RoleRefused(_)
             | ApiError::Target(_) => {
@@ -75,10 +77,20 @@ impl From<ApiError> for Problem {
             | ApiError::NoSuchUser(_)
             | ApiError::NoSuchToken(_)
             | ApiError::ProjectNotAllowed(_) => 404,
-            ApiError::UserExists(_) | ApiError::TooManyTokens | ApiError::NoRole => 409,
+            ApiError::UserExists(_)
+            | ApiError::TooManyTokens
+            | ApiError::NoRole
+            | ApiError::NotPushed(_)
+            | ApiError::PushNotBegun(_)
+            | ApiError::JobOver { .. }
+            | ApiError::PushedAlready(_)
+            | ApiError::PartsMissing { .. } => 409,
             ApiError::NotTried(_) => 503,
             ApiError::Obs(error) => status_of(error),
-            ApiError::NotStarted(_) | ApiError::Store(_) | ApiError::Log(_) => 500,
+            ApiError::NotStarted(_)
+            | ApiError::Staging(_)
+            | ApiError::Store(_)
+            | ApiError::Log(_) => 500,
         };
         Self::with_status(status, error)
     }

@@ -75,9 +75,10 @@ impl Request {
         self.is_json
     }
 
-    /// Whether this is a job as OBS's source server sends it: XML without a query.
+    /// Whether this is a job as OBS's source server sends it: XML without a query, but for `push`, which is ours.
     pub fn is_job_skeleton(&self) -> bool {
-        self.query.is_empty() && self.body.trim_ascii_start().starts_with(b"<")
+        let has_query = !self.query.is_empty() && !self.query.starts_with("push=");
+        !has_query && self.body.trim_ascii_start().starts_with(b"<")
     }
 }
 

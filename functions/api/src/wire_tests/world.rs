@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::{
+    aws,
     clock::Timestamp,
     job::JobId,
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
     obs::Obs,
+    staging::Staging,
     store::{Callers, Jobs, Outbox, Users},
     target::{Partition, ServiceIdentity},
 };
@@ -71,6 +73,11 @@ impl World {
                 "logs".to_owned(),
             ),
             obs: Obs::new(endpoint.url()).unwrap(),
+            staging: Staging::new(
+                aws::s3(&config),
+                "staging".to_owned(),
+                "999999999999".parse().unwrap(),
+            ),
             machine: UploadMachine::new(
                 states.clone(),
                 "arn:aws:states:us-east-1:999999999999:stateMachine:upload".to_owned(),

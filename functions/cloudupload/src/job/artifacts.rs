@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
+    multipart::Crc32,
     names::checked_string,
     target::{BootMode, Route},
 };
@@ -65,6 +66,8 @@ pub struct Artifacts {
     pub staging_began: Option<Timestamp>,
     #[serde(rename = "received", skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
+    #[serde(flatten)]
+    pub push: PushArtifacts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<Staged>,
     #[serde(rename = "disk", skip_serializing_if = "Option::is_none")]
@@ -86,6 +89,18 @@ pub struct Artifacts {
     pub register_began: Option<Timestamp>,
     #[serde(rename = "image", skip_serializing_if = "Option::is_none")]
     pub ami: Option<AmiId>,
+}
+
+/// How far the push of a file is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PushArtifacts {
+    /// The multipart upload into the staging bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_upload: Option<String>,
+    /// The file's CRC32, once whoever pushes it has said that all parts are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Crc32>,
 }
 
 /// What the route `bucket` has made. Only that route writes and reads it.
@@ -130,6 +145,11 @@ pub struct BlocksArtifacts {
 }
 
 impl Artifacts {
+    /// Whether the file was pushed, all of it.
+    pub fn pushed(&self) -> bool {
+        self.push.pushed.is_some()
+    }
+
     /// Bytes of the staged file that all slices together have transferred.
     pub fn transferred_bytes(&self) -> u64 {
         self.transferred
@@ -159,8 +179,9 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Staged {
     pub etag: String,
-    /// Of the file as it came from OBS, in hex.
-    pub sha256: String,
+    /// Of the file as it came from OBS, in hex. A file that was pushed has been checked by its CRC32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// What `prepare` found out about the disk image in the staged file.
@@ -243,7 +264,7 @@ mod tests {
             "upload_began": 4, "moved": {"0": 5, "1": 6}, "disk_began": 7, "target_upload": "t", "disk_size": 8,
             "import_began": 9, "import_task": "import-snap-1", "snapshot": "snap-1", "register_began": 10,
             "image": "ami-1", "route": "direct", "second_route": "copy", "snapshot_began": 11, "block_snapshot": "snap-2", "volume_gib": 10,
-            "writes_zeros": false, "sealed": 12, "copy_began": 13,
+            "writes_zeros": false, "sealed": 12, "copy_began": 13, "push_upload": "p", "pushed": "y/Q5Jg==",
         });
         let artifacts: Artifacts = serde_json::from_value(record.clone()).unwrap();
         assert_eq!(artifacts.transferred_bytes(), 11);

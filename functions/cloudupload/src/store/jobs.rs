@@ -363,6 +363,12 @@ impl Jobs {
         self.transition(id, transition).await
     }
 
+    /// Records the task token by which the job's execution waits for its file.
+    pub async fn set_push_token(&self, id: JobId, token: &TaskToken) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default().set("token", token)?;
+        self.update_in(id, &[State::Receiving], update).await
+    }
+
     /// Records the task token by which the job's execution waits for its slot.
     pub(super) async fn set_token(&self, id: JobId, token: &TaskToken) -> Result<Job, StoreError> {
         let update = UpdateExpression::default().set("token", token)?;

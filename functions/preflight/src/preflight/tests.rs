@@ -39,7 +39,7 @@ fn not_found(call: &Call) -> Answer {
     )
 }
 
-async fn run(endpoint: &Endpoint, artifacts: Value) -> Result<JobMessage, StepError> {
+async fn run(endpoint: &Endpoint, artifacts: Value) -> Result<PreflightOutput, StepError> {
     retry::testing::skip_pauses();
     let config = endpoint.config();
     let environment = Environment {

@@ -135,7 +135,12 @@ class Emulator:
         port: int | None = None,
     ) -> BaseClient:
         options = Config(
-            retries={"max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60, parameter_validation=False
+            retries={"max_attempts": 1},
+            s3={"addressing_style": "path"},
+            # Without it, boto3 signs URLs with the version before.
+            signature_version="s3v4" if service == "s3" else None,
+            read_timeout=60,
+            parameter_validation=False,
         )
         return boto3.client(
             service,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-from harness import MIB, STRANGER, USER, Case, emulator
+from harness import MIB, STRANGER, USER, Case, emulator, user
 
 
 def named(number: int, part: dict[str, Any]) -> dict[str, Any]:
@@ -18,12 +22,24 @@ def named(number: int, part: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def put(url: str, body: bytes) -> str:
+    """Puts a part by its URL, and gives its ETag."""
+    with urlopen(Request(url, body, {"Content-Type": ""}, method="PUT")) as answer:
+        return answer.headers["ETag"]
+
+
+def crc32(body: bytes) -> str:
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
 class ObjectStore(Case):
     BUCKET = "store-bucket"
 
     @classmethod
     def setUpClass(cls) -> None:
         emulator.client("s3").create_bucket(Bucket=cls.BUCKET)
+        may_write = {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{cls.BUCKET}/*"}
+        cls.writer = emulator.client("s3", **user(may_write))
 
     def upload(self, sizes: list[int], key: str = "object") -> tuple[str, list[dict[str, Any]]]:
         where = {"Bucket": self.BUCKET, "Key": key}
@@ -84,6 +100,52 @@ class ObjectStore(Case):
         without = [{"PartNumber": 1, "ETag": parts[0]["ETag"]}]
         self.refused("InvalidPart", self.complete, upload=upload, parts=without)
         self.complete(upload, parts)
+
+    def test_checksums_of_whole_objects(self) -> None:
+        where = {"Bucket": self.BUCKET, "Key": "object"}
+        for options in ({"ChecksumAlgorithm": "SHA256", "ChecksumType": "FULL_OBJECT"}, {"ChecksumType": "FULL_OBJECT"}):
+            self.refused("InvalidRequest", self.s3.create_multipart_upload, **where, **options)
+        options = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+        begun = self.s3.create_multipart_upload(**where, **options)
+        self.assertEqual(begun["ChecksumType"], "FULL_OBJECT")
+        upload = begun["UploadId"]
+        body = bytes(range(256)) * (5 * MIB // 256)
+        parts = [self.put_by_url(upload, number, body) for number in (1, 2)]
+        (listed, _) = self.s3.list_parts(**where, UploadId=upload)["Parts"]
+        self.assertEqual(listed["ChecksumCRC32"], crc32(body))
+        text = "The upload was created using the FULL_OBJECT checksum mode."
+        composite = {"ChecksumType": "COMPOSITE"}
+        self.refused("InvalidRequest", self.complete, text, upload=upload, parts=parts, **composite)
+        text = "The CRC32 you specified did not match the calculated checksum."
+        self.refused("BadDigest", self.complete, text, upload=upload, parts=parts, ChecksumCRC32=crc32(body))
+        done = self.complete(upload, parts, ChecksumCRC32=crc32(body + body), ChecksumType="FULL_OBJECT")
+        self.assertEqual((done["ChecksumCRC32"], done["ChecksumType"]), (crc32(body + body), "FULL_OBJECT"))
+        head = self.s3.head_object(**where, ChecksumMode="ENABLED")
+        self.assertEqual((head["ChecksumCRC32"], head["ChecksumType"]), (crc32(body + body), "FULL_OBJECT"))
+
+        upload = self.s3.create_multipart_upload(**where, ChecksumAlgorithm="CRC32")["UploadId"]
+        with self.assertRaises(HTTPError) as refused:
+            self.put_by_url(upload, 1, body)
+        text = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null"
+        self.assertIn(text, refused.exception.read().decode())
+
+    def test_a_url_is_good_for_one_part_and_length(self) -> None:
+        where = {"Bucket": self.BUCKET, "Key": "object"}
+        upload = self.s3.create_multipart_upload(**where)["UploadId"]
+        url = self.url(upload, 1, 3)
+        for changed, body in ((url, b"1234"), (url, b"12"), (url.replace("partNumber=1", "partNumber=2"), b"123")):
+            with self.assertRaises(HTTPError) as refused:
+                put(changed, body)
+            self.assertEqual(refused.exception.code, 403)
+        put(url, b"123")
+
+    def put_by_url(self, upload: str, number: int, body: bytes) -> dict[str, Any]:
+        etag = put(self.url(upload, number, len(body)), body)
+        return {"PartNumber": number, "ETag": etag}
+
+    def url(self, upload: str, number: int, length: int) -> str:
+        part = {"Bucket": self.BUCKET, "Key": "object", "UploadId": upload, "PartNumber": number, "ContentLength": length}
+        return self.writer.generate_presigned_url("upload_part", part, ExpiresIn=60)
 
     def test_part_numbers_with_checksums(self) -> None:
         """An upload with a checksum algorithm has its parts numbered from 1 on, one after the other."""

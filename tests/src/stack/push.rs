@@ -1,0 +1,113 @@
+//! Files that are pushed, as a client does it.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use crc_fast::CrcAlgorithm;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Stack, Upload};
+use crate::{Job, JobId};
+
+/// The CRC32 of a file, as the API takes it.
+pub fn crc32(bytes: &[u8]) -> String {
+    let sum = crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes) as u32;
+    BASE64_STANDARD.encode(sum.to_be_bytes())
+}
+
+/// A URL by which one part is put.
+#[derive(Clone, Debug)]
+pub struct PartUrl {
+    pub number: u64,
+    pub size: usize,
+    pub url: String,
+}
+
+impl PartUrl {
+    /// Puts these bytes by the URL. Gives S3's answer.
+    pub async fn put(&self, bytes: &[u8]) -> (StatusCode, String) {
+        put(&self.url, bytes).await
+    }
+}
+
+/// Puts bytes by a URL.
+pub async fn put(url: &str, bytes: &[u8]) -> (StatusCode, String) {
+    let request = Client::new().put(url).body(bytes.to_vec());
+    let answer = request.send().await.expect("S3 answers");
+    let status = answer.status();
+    (status, answer.text().await.expect("the answer is text"))
+}
+
+impl Stack {
+    /// Requests the upload of a file of that many bytes that will be pushed, as OBS's source server requests others.
+    pub async fn create_push(&self, upload: &Upload, size: usize) -> Job {
+        let Upload {
+            user,
+            project,
+            repository,
+            arch,
+            package,
+            filename,
+            body,
+        } = upload;
+        let details = hex::encode(body.to_string());
+        let skeleton = format!(
+            "<clouduploadjob><details>{details}</details><user>{user}</user><target>ec2</target>\
+             <project>{project}</project><repository>{repository}</repository><package>{package}</package>\
+             <arch>{arch}</arch><filename>{filename}</filename><size>{size}</size></clouduploadjob>"
+        );
+        self.submit("/cloudupload?push=1", skeleton).await
+    }
+
+    /// How far the push is.
+    pub async fn push_state(&self, id: JobId) -> Value {
+        let path = format!("/v1/jobs/{id}/push");
+        self.expect(StatusCode::OK, Method::GET, &path, None).await
+    }
+
+    /// Asks for URLs. Gives status and JSON of the answer.
+    pub async fn ask_for_parts(&self, id: JobId, body: Value) -> (StatusCode, Value) {
+        let path = format!("/v1/jobs/{id}/push/parts");
+        self.ask(Method::POST, &path, Some(body)).await
+    }
+
+    /// The URLs of these parts.
+    pub async fn part_urls(&self, id: JobId, numbers: &[u64], sent: usize) -> Vec<PartUrl> {
+        let body = json!({"numbers": numbers, "sent": sent});
+        let (status, answer) = self.ask_for_parts(id, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let parts = answer["parts"].as_array().expect("there are parts").iter();
+        let parts = parts.map(|part| PartUrl {
+            number: part["number"].as_u64().expect("a part has a number"),
+            size: part["size"].as_u64().expect("a part has a size") as usize,
+            url: part["url"].as_str().expect("a part has a URL").to_owned(),
+        });
+        parts.collect()
+    }
+
+    /// Says that the file is complete. Gives status and JSON of the answer.
+    pub async fn push_done(&self, id: JobId, crc32: &str) -> (StatusCode, Value) {
+        let path = format!("/v1/jobs/{id}/push/done");
+        self.ask(Method::POST, &path, Some(json!({ "crc32": crc32 })))
+            .await
+    }
+
+    /// Puts what is missing of the file.
+    pub async fn push_missing(&self, id: JobId, bytes: &[u8]) {
+        let state = self.push_state(id).await;
+        let numbers = state["missing"].as_array().expect("parts are missing");
+        let numbers: Vec<u64> = numbers.iter().filter_map(Value::as_u64).collect();
+        let part_size = state["part_size"].as_u64().expect("parts have a size") as usize;
+        for part in self.part_urls(id, &numbers, 0).await {
+            let start = (part.number as usize - 1) * part_size;
+            let (status, answer) = part.put(&bytes[start..][..part.size]).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+        }
+    }
+
+    /// Pushes the whole file.
+    pub async fn push(&self, id: JobId, bytes: &[u8]) {
+        self.push_missing(id, bytes).await;
+        let (status, answer) = self.push_done(id, &crc32(bytes)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
