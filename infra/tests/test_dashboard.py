@@ -26,7 +26,7 @@ VALUES = {
     "End": set(re.findall(r'End::\w+ => "(\w+)"', METRICS_RS)),
     "Route": {"direct", "import", "copy", "none"},
     "State": set(re.findall(r'State::\w+ => "(\w+)"', STATE_RS)) - {"succeeded", "failed"},
-    "Step": {"preflight", "receive", "slot", "prepare", "transfer", "seal", "poll", "register", "finish"},
+    "Step": {"preflight", "receive", "push", "slot", "prepare", "transfer", "seal", "poll", "register", "finish"},
     "Payer": {"service", "user"},
 }
 """What the dimensions of our metrics may be. No time is spent in a state that is final."""

@@ -8,6 +8,7 @@ mod kill;
 mod list;
 mod log;
 mod page;
+mod push;
 mod status;
 mod submission;
 mod users;

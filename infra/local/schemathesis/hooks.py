@@ -85,6 +85,7 @@ def leave_one_mistake(case):
     """Without the mistake that was made on purpose, the job would be created."""
     if case.query.get("cmd") == "list":
         del case.query["cmd"]
+    case.query.pop("push", None)
     for name, example, ours in [("user", "tom", USER), ("package", BUILD["package"], PACKAGE)]:
         if case.query.get(name) == example:
             case.query[name] = ours
@@ -92,12 +93,13 @@ def leave_one_mistake(case):
 
 def complete(case):
     if case.media_type == SUBMISSION:
-        case.query = {}
+        case.query = {name: value for name, value in case.query.items() if name == "push"}
         case.body["user"] = own(case.body["user"])
     elif case.media_type == FORM:
         case.query = {"cmd": "list"}
     else:
-        case.query.pop("cmd", None)
+        for other in ("cmd", "push"):
+            case.query.pop(other, None)
         case.query = {**BUILD, **case.query}
         case.query["user"] = own(case.query["user"])
         if case.query["package"] == BUILD["package"]:

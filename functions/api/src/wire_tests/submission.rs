@@ -15,6 +15,11 @@ fn skeleton(json: &str) -> String {
     )
 }
 
+/// One whose client did all as it should.
+pub fn skeleton_of_obs() -> String {
+    skeleton(JSON)
+}
+
 /// An outside in which OBS has the file.
 fn outside(call: &str, body: &Value) -> (u16, String) {
     match call {

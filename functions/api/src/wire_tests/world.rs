@@ -128,6 +128,16 @@ impl World {
         }
     }
 
+    /// The same with a body that is JSON.
+    pub async fn ask_json(&self, method: &str, target: &str, body: &str) -> (i64, String) {
+        let event = event(method, target, "application/json", body.as_bytes());
+        let response = self.answer(event).await;
+        match response.body {
+            Some(Body::Text(text)) => (response.status_code, text),
+            body => panic!("{body:?} is not text"),
+        }
+    }
+
     /// All calls but those of the gate for the frontend's secret. Events are taken, and deleted from the outbox.
     pub fn calls(&self) -> Vec<(String, Value)> {
         let calls = self.endpoint.calls().into_iter();

@@ -283,3 +283,86 @@ async fn a_removal_that_is_refused_is_an_error() {
         assert_eq!(endpoint.names().last().unwrap(), refused);
     }
 }
+
+#[test]
+fn a_file_is_cut_into_parts_of_one_size_but_for_the_last() {
+    let lengths = |file| {
+        let parts = Parts::of(file);
+        let lengths: Vec<u64> = (1..=parts.count())
+            .filter_map(|number| parts.length(number))
+            .collect();
+        assert_eq!(lengths.iter().sum::<u64>(), file);
+        assert_eq!(parts.length(0), None);
+        assert_eq!(parts.length(parts.count() + 1), None);
+        (lengths.len(), lengths[0], lengths[lengths.len() - 1])
+    };
+    let part = 8 << 20;
+    assert_eq!(lengths(1), (1, 1, 1));
+    assert_eq!(lengths(part), (1, part, part));
+    assert_eq!(lengths(part + 1), (2, part, 1));
+    assert_eq!(lengths(10_000 * part), (10_000, part, part));
+    let larger = 9 << 20;
+    assert_eq!(lengths(10_000 * part + 1), (8_889, larger, 7 << 20 | 1));
+    let largest = 5 << 30;
+    assert_eq!(lengths(Parts::LARGEST_FILE), (10_000, largest, largest));
+}
+
+#[test]
+fn a_crc32_is_four_bytes_in_base64() {
+    let sum: Crc32 = "y/Q5Jg==".parse().unwrap();
+    assert_eq!(sum, Crc32::from(0xcbf4_3926));
+    assert_eq!(sum.to_string(), "y/Q5Jg==");
+    for text in ["", "y/Q5", "cbf43926", "y/Q5Jh==", "y/Q5JgAA"] {
+        assert!(text.parse::<Crc32>().is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_is_signed_for_one_part_and_its_length() {
+    let endpoint = Endpoint::new(|call| panic!("{} is not needed", call.name));
+    let valid = Duration::from_secs(60);
+    let url = upload_at(&endpoint).url(3, 7, valid).await.unwrap();
+    let (path, query) = url.split_once('?').unwrap();
+    assert!(path.ends_with("/staging/job-1/leap.raw"), "{url}");
+    for parameter in [
+        "partNumber=3",
+        "uploadId=u-1",
+        "X-Amz-Expires=60",
+        "X-Amz-SignedHeaders=content-length%3Bhost",
+    ] {
+        assert!(query.split('&').any(|found| found == parameter), "{url}");
+    }
+    // A checksum in the URL would be one of bytes that nobody knows yet.
+    assert!(!query.contains("checksum"), "{url}");
+}
+
+#[tokio::test]
+async fn what_is_missing_of_a_push_is_known_from_s3() {
+    let endpoint = Endpoint::new(|_| s3::parts(&[(1, 8 << 20), (2, 5), (3, 9)], None));
+    let upload = upload_at(&endpoint);
+    let parts = Parts::of((32 << 20) - 1);
+    assert_eq!(upload.missing(parts).await.unwrap(), [2, 3, 4]);
+    let parts = Parts::of((16 << 20) + 9);
+    assert_eq!(upload.missing(parts).await.unwrap(), [2]);
+}
+
+#[tokio::test]
+async fn the_object_of_a_push_has_the_checksum_that_was_said() {
+    let endpoint = Endpoint::new(|call| match call.name.as_str() {
+        "CreateMultipartUpload" => s3::upload("u-1"),
+        "ListParts" => s3::parts(&[(1, 9)], None),
+        "CompleteMultipartUpload" if call.headers["x-amz-checksum-crc32"] == "y/Q5Jg==" => {
+            s3::completed("whole-1")
+        }
+        _ => call.refusal(400, "BadDigest", "The CRC32 you specified did not match"),
+    });
+    let upload = object_at(&endpoint).begin_push().await.unwrap();
+    let headers = |call: usize| endpoint.calls()[call].headers.clone();
+    assert_eq!(headers(0)["x-amz-checksum-type"], "FULL_OBJECT");
+    let etag = upload.complete_push(9, 0xcbf4_3926.into()).await.unwrap();
+    assert_eq!(etag, "\"whole-1\"");
+    assert_eq!(headers(2)["x-amz-checksum-type"], "FULL_OBJECT");
+    let error = upload.complete_push(9, 7.into()).await.unwrap_err();
+    assert!(matches!(error, MultipartError::Checksum(sum) if sum == 7.into()));
+    assert!(!crate::error::is_transient(&error), "{error}");
+}

@@ -977,3 +977,26 @@ async fn a_file_that_is_recorded_already_is_only_inspected() {
     assert!(run(&endpoint, job_of(&record)).await.unwrap());
     assert_scheduled(&endpoint);
 }
+
+#[tokio::test]
+async fn a_pushed_file_is_made_of_its_parts_without_obs() {
+    let endpoint = outside_holding(BTreeMap::from([(1, 8 << 20), (2, 5)]), |_| {
+        panic!("OBS is not needed")
+    });
+    let mut record = record_of(8 * MIB + 5);
+    record["order"]["source"] = "push".into();
+    record["work"] = json!({"push_upload": "u-1", "pushed": "y/Q5Jg=="});
+    let (environment, step) = step(&endpoint, "1");
+    let invocation = invocation(&environment, job_of(&record), Duration::from_secs(600));
+    let staged = step.take_pushed(&invocation).await.unwrap();
+    assert_eq!(
+        (staged.etag.as_str(), &staged.sha256),
+        ("\"whole-1\"", &None)
+    );
+    let completed = &endpoint.calls_of("CompleteMultipartUpload")[0];
+    assert_eq!(completed.headers["x-amz-checksum-crc32"], "y/Q5Jg==");
+    assert_eq!(
+        recorded(&endpoint, "staged"),
+        [json!({"etag": "\"whole-1\""})]
+    );
+}
