@@ -10,7 +10,7 @@ use tests::{
 const UPLOAD: Scenario = Scenario::Upload(Route::Direct);
 
 #[rustfmt::skip]
-const CALLS: [(Scenario, &str, &str, CallFault); 26] = [
+const CALLS: [(Scenario, &str, &str, CallFault); 31] = [
     (UPLOAD, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
     (UPLOAD, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
     (UPLOAD, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
@@ -28,6 +28,11 @@ const CALLS: [(Scenario, &str, &str, CallFault); 26] = [
     (Scenario::Upload(Route::Copy), function::POLL, "ec2:CopySnapshot", CallFault::Timeout),
     (Scenario::Upload(Route::Copy), function::POLL, "ec2:ModifySnapshotAttribute", CallFault::ServerError),
     (Scenario::KilledSealed(Route::Copy), function::FINISH, "ec2:DeleteSnapshot", CallFault::FunctionKilled),
+    (Scenario::Pushed, function::PUSH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
+    (Scenario::Pushed, function::RECEIVE, "s3:CompleteMultipartUpload", CallFault::Timeout),
+    (Scenario::Pushed, function::RECEIVE, "s3:ListParts", CallFault::Denied),
+    (Scenario::Request(Request::CreatePush), function::API, "s3:CreateMultipartUpload", CallFault::FunctionKilled),
+    (Scenario::Request(Request::PushDone), function::API, "states:SendTaskSuccess", CallFault::Denied),
     (Scenario::Request(Request::Create), function::API, "states:StartExecution", CallFault::Denied),
     (Scenario::Request(Request::Kill), function::API, "states:SendTaskFailure", CallFault::FunctionKilled),
     (Scenario::Sweep, function::SWEEP, "states:StartExecution", CallFault::Denied),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use reqwest::Response;
 
 use super::{case::Case, expectation, harness::Harness, outcome::Outcome, scenario::Request};
-use crate::{JobId, Route, Upload, job::element_text, poll};
+use crate::{JobId, Route, Upload, crc32, disk, job::element_text, poll};
 
 /// A request with what it is about.
 enum Prepared {
@@ -15,6 +15,10 @@ enum Prepared {
     ListAll,
     Log(JobId),
     Kill(JobId),
+    CreatePush(Upload),
+    PushState(JobId),
+    PartUrls(JobId),
+    PushDone(JobId),
 }
 
 impl Harness {
@@ -45,6 +49,20 @@ impl Harness {
         match prepared {
             Prepared::Create(upload) => self.check_created(&upload, &mut outcome).await,
             Prepared::Kill(id) => self.check_killed(id, &mut outcome).await,
+            Prepared::CreatePush(upload) => {
+                let file = &disk::disk().await.xz;
+                for id in self.stack.jobs_of(&upload.package).await {
+                    if self.stack.is_running(id).await {
+                        self.stack.push_until_over(id, file).await;
+                    }
+                }
+                self.check_created(&upload, &mut outcome).await;
+            }
+            Prepared::PushState(id) | Prepared::PartUrls(id) => {
+                self.stack.kill(id).await;
+                self.check_killed(id, &mut outcome).await;
+            }
+            Prepared::PushDone(id) => self.check_pushed(id, &mut outcome).await,
             _ => {}
         }
         expectation::check(case, &mut outcome);
@@ -72,13 +90,44 @@ impl Harness {
                 let _ = poll(|| self.stack.logs(id, "Importing")).await;
                 Prepared::Kill(id)
             }
+            Request::CreatePush => {
+                let mut upload = self.disk_upload();
+                upload.package = upload.user.clone();
+                Prepared::CreatePush(upload)
+            }
+            Request::PushState => Prepared::PushState(self.waiting_push().await),
+            Request::PartUrls => Prepared::PartUrls(self.waiting_push().await),
+            Request::PushDone => {
+                let id = self.waiting_push().await;
+                self.stack.push_missing(id, &disk::disk().await.xz).await;
+                Prepared::PushDone(id)
+            }
         }
+    }
+
+    /// A job that waits for its file.
+    async fn waiting_push(&self) -> JobId {
+        let size = disk::disk().await.xz.len();
+        let job = self.stack.create_push(&self.disk_upload(), size).await;
+        let waits = "to be pushed";
+        let _ = poll(|| self.stack.logs(job.id(), waits)).await;
+        job.id()
     }
 
     async fn send(&self, prepared: &Prepared) -> Response {
         let path = match prepared {
             Prepared::Create(upload) => return self.stack.post(upload).await,
             Prepared::Kill(id) => return self.stack.request_kill(*id).await,
+            Prepared::CreatePush(upload) => {
+                let size = disk::disk().await.xz.len();
+                return self.stack.post_push(upload, size).await;
+            }
+            Prepared::PartUrls(id) => return self.stack.post_push_parts(*id, &[1], 1).await,
+            Prepared::PushDone(id) => {
+                let sum = crc32(&disk::disk().await.xz);
+                return self.stack.post_push_done(*id, &sum).await;
+            }
+            Prepared::PushState(id) => format!("/v1/jobs/{id}/push"),
             Prepared::Status(id) => format!("/cloudupload/{id}"),
             Prepared::List(id) => format!("/cloudupload?name={id}"),
             Prepared::ListAll => "/cloudupload".to_owned(),
@@ -109,6 +158,18 @@ impl Harness {
         if !succeeded {
             outcome.unmet.push("none of its jobs succeeds".to_owned());
         }
+    }
+
+    /// The job has to succeed, at the latest after the next run of the sweeper.
+    async fn check_pushed(&self, id: JobId, outcome: &mut Outcome) {
+        self.stack.sweep().await;
+        let job = self.final_job(id).await;
+        self.wait_until_idle(id).await;
+        if job.state() != "succeeded" {
+            outcome.unmet.push(format!("it does not succeed: {job:?}"));
+        }
+        self.collect_leftovers(&self.stack, &job, outcome).await;
+        self.check_and_remove_ami(&self.stack, &job, outcome).await;
     }
 
     async fn check_killed(&self, id: JobId, outcome: &mut Outcome) {

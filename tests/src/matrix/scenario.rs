@@ -13,6 +13,8 @@ pub enum Scenario {
     FixedVhd,
     /// A job that succeeds, as the first one in its region, by `import`.
     NewBucket,
+    /// A job that succeeds, with a file that is pushed.
+    Pushed,
     /// A job that succeeds after it has waited for a slot.
     Waits,
     /// A job that is killed, so that there is something of each kind to remove.
@@ -33,6 +35,10 @@ pub enum Request {
     ListAll,
     Log,
     Kill,
+    CreatePush,
+    PushState,
+    PartUrls,
+    PushDone,
 }
 
 /// A call at which a job is killed.
@@ -45,12 +51,13 @@ pub struct KillPoint {
 
 impl Scenario {
     /// In the order of the recording: a call belongs to the first scenario of each kind that makes it.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Upload(Route::Direct),
         Self::Upload(Route::Import),
         Self::Upload(Route::Copy),
         Self::FixedVhd,
         Self::NewBucket,
+        Self::Pushed,
         Self::Waits,
         Self::KilledRegistering(Route::Direct),
         Self::KilledSealed(Route::Direct),
@@ -67,6 +74,10 @@ impl Scenario {
         Self::Request(Request::ListAll),
         Self::Request(Request::Log),
         Self::Request(Request::Kill),
+        Self::Request(Request::CreatePush),
+        Self::Request(Request::PushState),
+        Self::Request(Request::PartUrls),
+        Self::Request(Request::PushDone),
         Self::Sweep,
     ];
 
@@ -91,7 +102,11 @@ impl Scenario {
                     && (call.call.starts_with("ec2:")
                         || call.call.starts_with("ebs:")
                         || (call.function == function::FINISH && call.call.starts_with("s3:")));
+                // `receive` only completes what was pushed.
+                let is_of_source = call.function == function::RECEIVE;
+                let is_pushed = |scenario| scenario == Self::Pushed;
                 self.kill_point().is_some() == other.kill_point().is_some()
+                    && (is_pushed(self) == is_pushed(other) || !is_of_source)
                     && (self.route() == other.route() || !is_of_route)
             }
         }
@@ -105,7 +120,7 @@ impl Scenario {
             | Self::KilledSealed(route)
             | Self::KilledRegistering(route) => route,
             Self::FixedVhd | Self::NewBucket => Route::Import,
-            Self::Waits | Self::Request(_) | Self::Sweep => Route::Direct,
+            Self::Pushed | Self::Waits | Self::Request(_) | Self::Sweep => Route::Direct,
         }
     }
 
@@ -147,6 +162,7 @@ impl fmt::Display for Scenario {
             Self::KilledRegistering(route) => return write!(f, "killed registering by {route}"),
             Self::FixedVhd => "upload of a fixed VHD",
             Self::NewBucket => "upload into a new region",
+            Self::Pushed => "upload of a pushed file",
             Self::Waits => "upload that waits for a slot",
             Self::Request(Request::Create) => "create",
             Self::Request(Request::Status) => "status",
@@ -154,6 +170,10 @@ impl fmt::Display for Scenario {
             Self::Request(Request::ListAll) => "list of all",
             Self::Request(Request::Log) => "log",
             Self::Request(Request::Kill) => "kill",
+            Self::Request(Request::CreatePush) => "create for a push",
+            Self::Request(Request::PushState) => "state of a push",
+            Self::Request(Request::PartUrls) => "URLs of parts",
+            Self::Request(Request::PushDone) => "end of a push",
             Self::Sweep => "sweep",
         })
     }

@@ -9,7 +9,7 @@ use super::{
     outcome::Outcome,
     scenario::{KillPoint, Scenario},
 };
-use crate::{Fault, Job, JobId, Route, Rule, RuleGuard, Stack, Upload, function};
+use crate::{Fault, Job, JobId, Route, Rule, RuleGuard, Stack, Upload, disk, function};
 
 /// Another job of the same user, which has the slot that the job waits for.
 struct Neighbour {
@@ -54,7 +54,18 @@ impl Harness {
         let mut outcome = Outcome::default();
         let calls_before = self.calls().await;
         let began = Instant::now();
-        let id = self.stack.create(upload).await.id();
+        let mut client = None;
+        let id = match case.scenario {
+            Scenario::Pushed => {
+                let file = &disk::disk().await.xz;
+                let id = self.stack.create_push(upload, file.len()).await.id();
+                client = Some(tokio::spawn(async move {
+                    Stack::new().await.push_until_over(id, file).await;
+                }));
+                id
+            }
+            _ => self.stack.create(upload).await.id(),
+        };
         let rule = self.inject(&case.injection, Some(id)).await;
         if let Some(point) = case.scenario.kill_point() {
             self.kill_at(&point, id, &mut outcome).await;
@@ -65,6 +76,9 @@ impl Harness {
         outcome.stopped_after = kill.as_ref().map(|kill| kill.at.elapsed());
         // If its own execution has failed, another one makes it final and cleans up.
         let job = self.final_job(id).await;
+        if let Some(client) = client {
+            client.abort();
+        }
         self.wait_until_idle(id).await;
         outcome.took = began.elapsed();
         outcome.calls = self.calls_since(&calls_before).await;

@@ -53,13 +53,6 @@ impl Stack {
         job(self.post(upload).await).await
     }
 
-    /// Sends a job as OBS's source server does. It has to be accepted.
-    pub async fn submit(&self, path: &str, skeleton: String) -> Job {
-        let url = format!("{}{path}", self.url);
-        let request = self.http.post(url).header("content-type", "text/xml");
-        job(send(request.body(skeleton)).await).await
-    }
-
     pub async fn job(&self, id: JobId) -> Job {
         job(self.get(&format!("/cloudupload/{id}")).await).await
     }
@@ -98,7 +91,7 @@ impl Stack {
     }
 }
 
-async fn send(request: RequestBuilder) -> Response {
+pub(super) async fn send(request: RequestBuilder) -> Response {
     request.send().await.expect("the API answers")
 }
 
@@ -106,7 +99,7 @@ async fn text(answer: Response) -> String {
     answer.text().await.expect("the answer is text")
 }
 
-async fn job(answer: Response) -> Job {
+pub(super) async fn job(answer: Response) -> Job {
     let status = answer.status();
     let xml = text(answer).await;
     assert_eq!(status, StatusCode::OK, "{xml}");
