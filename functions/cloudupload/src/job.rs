@@ -93,6 +93,9 @@ pub struct Job {
     /// The last clean-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleaned: Option<CleanUpNote>,
+    /// When the image that the job made was removed again, by `deregister`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_removed: Option<Timestamp>,
     /// The usage of the job's invocations that have ended.
     #[serde(flatten)]
     pub usage: Usage,
@@ -141,6 +144,7 @@ impl Job {
             ended: None,
             token: None,
             cleaned: None,
+            image_removed: None,
             usage: Usage::default(),
             request,
             artifacts: Artifacts::default(),
