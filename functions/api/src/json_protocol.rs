@@ -71,6 +71,13 @@ pub async fn perform(
         }
         Operation::Job(id) => answer::json(200, &answer::job(&access.status(id).await?)),
         Operation::KillJob(id) => answer::json(200, &answer::job(&access.kill(id).await?)),
+        Operation::RetryJob(id) => {
+            let job = access.retry(id).await?;
+            answer::json(201, &answer::job(&job.into()))
+        }
+        Operation::RemoveImage(id) => {
+            answer::json(200, &answer::job(&access.remove_image(id).await?))
+        }
         Operation::Log { job, range, follow } => {
             answer::log(access.log(job, range, follow).await?)?
         }

@@ -50,6 +50,8 @@ pub enum Operation {
     },
     Job(JobId),
     KillJob(JobId),
+    RetryJob(JobId),
+    RemoveImage(JobId),
     Log {
         job: JobId,
         range: LogRange,
@@ -79,6 +81,8 @@ enum Resource {
     Jobs,
     Job(JobId),
     Kill(JobId),
+    Retry(JobId),
+    Image(JobId),
     Log(JobId),
     Projects,
     Repositories(Project),
@@ -133,6 +137,8 @@ impl Operation {
             }
             (Resource::Job(id), &Method::GET) => Self::Job(id),
             (Resource::Kill(id), &Method::POST) => Self::KillJob(id),
+            (Resource::Retry(id), &Method::POST) => Self::RetryJob(id),
+            (Resource::Image(id), &Method::DELETE) => Self::RemoveImage(id),
             (Resource::Log(id), &Method::GET) => log(id, &request.query()?)?,
             (Resource::Projects, &Method::GET) => Self::Projects,
             (Resource::Repositories(project), &Method::GET) => Self::Repositories(project),
@@ -178,6 +184,8 @@ impl Resource {
             ["jobs"] => Self::Jobs,
             ["jobs", id] => Self::Job(job(id)?),
             ["jobs", id, "kill"] => Self::Kill(job(id)?),
+            ["jobs", id, "retry"] => Self::Retry(job(id)?),
+            ["jobs", id, "image"] => Self::Image(job(id)?),
             ["jobs", id, "log"] => Self::Log(job(id)?),
             ["projects"] => Self::Projects,
             ["projects", project, "repositories"] => Self::Repositories(name(project)?),
@@ -194,7 +202,7 @@ impl Resource {
         match self {
             Self::Users | Self::Tokens(_) | Self::Jobs => &["GET", "HEAD", "POST"],
             Self::User(_) => &["GET", "HEAD", "DELETE"],
-            Self::Token(..) => &["DELETE"],
+            Self::Token(..) | Self::Image(_) => &["DELETE"],
             Self::Role => &["GET", "HEAD", "PUT", "DELETE"],
             Self::Me
             | Self::Job(_)
@@ -203,7 +211,7 @@ impl Resource {
             | Self::Repositories(_)
             | Self::Packages(_)
             | Self::Images(..) => &["GET", "HEAD"],
-            Self::Kill(_) => &["POST"],
+            Self::Kill(_) | Self::Retry(_) => &["POST"],
         }
     }
 }
@@ -336,6 +344,12 @@ mod tests {
             ("DELETE", "/v1/me/role", Operation::ForgetRole),
             ("GET", "/v1/jobs/17", Operation::Job(id(17))),
             ("POST", "/v1/jobs/17/kill", Operation::KillJob(id(17))),
+            ("POST", "/v1/jobs/17/retry", Operation::RetryJob(id(17))),
+            (
+                "DELETE",
+                "/v1/jobs/17/image",
+                Operation::RemoveImage(id(17)),
+            ),
             ("GET", "/v1/projects", Operation::Projects),
         ] {
             assert_eq!(sent(method, target, ""), Ok(operation), "{method} {target}");
@@ -353,6 +367,10 @@ mod tests {
             ("GET", "/v1/jobs/x/log", 404),
             ("DELETE", "/v1/me/tokens/x", 404),
             ("DELETE", "/v1/jobs", 405),
+            ("GET", "/v1/jobs/17/image", 405),
+            ("GET", "/v1/jobs/17/retry", 405),
+            ("DELETE", "/v1/jobs/x/image", 404),
+            ("POST", "/v1/jobs/17/retry?region=us-east-1", 400),
             ("PATCH", "/v1/me/role", 405),
             ("GET", "/v1/me?x=1", 400),
             ("GET", "/v1/projects/../packages", 400),

@@ -75,8 +75,13 @@ impl From<ApiError> for Problem {
             | ApiError::NoSuchUser(_)
             | ApiError::NoSuchToken(_)
             | ApiError::ProjectNotAllowed(_) => 404,
-            ApiError::UserExists(_) | ApiError::TooManyTokens | ApiError::NoRole => 409,
-            ApiError::NotTried(_) => 503,
+            ApiError::UserExists(_)
+            | ApiError::TooManyTokens
+            | ApiError::NoRole
+            | ApiError::NoImage(..)
+            | ApiError::ImageKept(_)
+            | ApiError::NothingToRetry(_) => 409,
+            ApiError::NotTried(_) | ApiError::ImageNotRemoved(_) => 503,
             ApiError::Obs(error) => status_of(error),
             ApiError::NotStarted(_) | ApiError::Store(_) | ApiError::Log(_) => 500,
         };
