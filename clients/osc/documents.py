@@ -1,6 +1,7 @@
-"""What is generated from the commands: the man page, and completions for bash and fish."""
+"""What is generated from the commands: the man page, and completions for bash, fish and zsh."""
 
 import argparse
+import re
 import shlex
 
 from argparse_manpage.manpage import Manpage
@@ -19,6 +20,7 @@ def all_of_them(version):
         "share/man/man1/osc-cloudupload.1": man_page(parser, version),
         "share/osc-cloudupload/completion.bash": bash(parser),
         "share/fish/vendor_conf.d/osc-cloudupload.fish": fish(parser),
+        "share/zsh/site-functions/_osc_cloudupload": zsh(parser),
     }
 
 
@@ -120,3 +122,67 @@ def quoted(text):
     """Text as one word of fish."""
     text = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+ZSH = """\
+#compdef osc
+# Completion of `osc cloudupload`. All else is left to another completion of osc, such as zsh's own.
+
+_osc_cloudupload() {
+    local -i at=${words[(i)%(name)s]} found=1
+    local -a cloudupload=(%(summary)s) commands=(
+%(commands)s
+    )
+    if (( at >= CURRENT )); then
+        (( $+functions[_osc] )) && _osc "$@" && found=0
+        (( CURRENT == 2 )) && _describe -t plugins 'osc plugin' cloudupload && found=0
+        return found
+    fi
+    shift $at words
+    (( CURRENT -= at ))
+    if (( CURRENT == 1 )); then
+        _describe -t commands 'osc cloudupload command' commands
+        return
+    fi
+    case $words[1] in
+%(cases)s
+    esac
+}
+
+_osc_cloudupload "$@"
+"""
+
+
+def zsh(parser):
+    described, cases = [], []
+    for name, summary, subcommand in subparsers(parser):
+        described.append(f"        {zsh_pair(name, summary)}")
+        specs = [spec for action in options(subcommand) for spec in zsh_option(action)]
+        specs += [zsh_argument(action) for action in subcommand._actions if not action.option_strings]
+        lines = "".join(f" \\\n            {shlex.quote(spec)}" for spec in specs)
+        cases.append(f"    {name})\n        _arguments -s{lines} ;;")
+    parts = {"commands": "\n".join(described), "cases": "\n".join(cases), "summary": zsh_pair(NAME, SUMMARY)}
+    return ZSH % {**parts, "name": NAME}
+
+
+def zsh_pair(name, summary):
+    """A word and what it means, for _describe."""
+    return shlex.quote(f"{name}:{summary}")
+
+
+def zsh_option(action):
+    """An option, for _arguments: a spec for each of its flags."""
+    help_text = re.sub(r"([\\\[\]:])", r"\\\1", action.help)
+    flags, value = action.option_strings, ""
+    # Once, unless it may be given any number of times.
+    times = "*" if isinstance(action, argparse._AppendAction) else f"({' '.join(flags)})"
+    if action.nargs != 0:
+        flags = [f"{flag}=" if flag.startswith("--") else f"{flag}+" for flag in flags]
+        value = f":{action.metavar or action.dest}:" + (f"({' '.join(action.choices)})" if action.choices else "")
+    return [f"{times}{flag}[{help_text}]{value}" for flag in flags]
+
+
+def zsh_argument(action):
+    """What is no option, and is not completed."""
+    times = {"*": "*:", "?": "::"}.get(action.nargs, ":")
+    return f"{times}{action.metavar.partition(' ')[0]}: "

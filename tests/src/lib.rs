@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod proxy;
 mod route;
 mod stack;
+mod user;
 mod wait;
 
 pub use environment::{env_var, unique};
@@ -19,5 +20,8 @@ pub use fault_client::{FaultClient, RuleGuard};
 pub use job::{Job, JobId};
 pub use proxy::{CallCount, Fault, Rule};
 pub use route::Route;
-pub use stack::{AccountSettings, PartUrl, Queue, Stack, Subscription, Trust, Upload, crc32, put};
+pub use stack::{
+    AccountSettings, PartUrl, Queue, Stack, Subscription, Trust, Upload, crc32, put, snapshots,
+};
+pub use user::{Administrator, DIRECT, User, detail, job_id};
 pub use wait::{poll, until};

@@ -2,138 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{JobId, Stack, Trust, unique, until};
-
-const DIRECT: [&str; 8] = [
-    "ec2:DescribeImages",
-    "ec2:DescribeSnapshots",
-    "ec2:RegisterImage",
-    "ec2:CreateTags",
-    "ec2:DeregisterImage",
-    "ebs:StartSnapshot",
-    "ebs:PutSnapshotBlock",
-    "ebs:CompleteSnapshot",
-];
-
-/// Makes users, and removes them.
-struct Administrator {
-    stack: Stack,
-    caller: String,
-}
-
-/// A user with a token.
-struct User {
-    name: String,
-    token: Value,
-    stack: Stack,
-}
-
-impl Administrator {
-    async fn new() -> Self {
-        const SECRET: &str = "0ff1ce";
-        let caller = format!("administrator-{}", unique());
-        Stack::new().await.add_administrator(&caller, SECRET).await;
-        Self {
-            stack: Stack::for_caller(Some((&caller, SECRET))).await,
-            caller,
-        }
-    }
-
-    async fn user(&self, name: &str) -> User {
-        let name = format!("{name}-{}", unique());
-        let body = json!({ "name": name });
-        self.stack
-            .expect(StatusCode::CREATED, Method::POST, "/v1/users", Some(body))
-            .await;
-        let token = self.token(&name, json!({"name": "laptop"})).await;
-        let secret = token["token"].as_str().expect("a new token is shown");
-        User {
-            stack: Stack::for_token(secret).await,
-            name,
-            token,
-        }
-    }
-
-    async fn token(&self, user: &str, body: Value) -> Value {
-        let path = format!("/v1/users/{user}/tokens");
-        self.stack
-            .expect(StatusCode::CREATED, Method::POST, &path, Some(body))
-            .await
-    }
-
-    async fn remove(&self, user: &User) {
-        let path = format!("/v1/users/{}", user.name);
-        self.stack
-            .expect(StatusCode::NO_CONTENT, Method::DELETE, &path, None)
-            .await;
-    }
-
-    async fn done(self) {
-        self.stack.remove_caller(&self.caller).await;
-    }
-}
-
-impl User {
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
-        self.stack.ask(Method::GET, path, None).await
-    }
-
-    async fn found(&self, path: &str) -> Value {
-        self.stack
-            .expect(StatusCode::OK, Method::GET, path, None)
-            .await
-    }
-
-    async fn external_id(&self) -> String {
-        let setup = self.found("/v1/me/role").await;
-        setup["external_id"]
-            .as_str()
-            .expect("a role has an external ID")
-            .to_owned()
-    }
-
-    async fn connect(&self, arn: &str) -> (StatusCode, Value) {
-        let body = json!({"arn": arn, "region": self.stack.region});
-        self.stack.ask(Method::PUT, "/v1/me/role", Some(body)).await
-    }
-
-    /// Makes a role with all that an upload needs, and connects it.
-    async fn set_up(&self) -> String {
-        let external_id = self.external_id().await;
-        let trust = Trust::ExternalId(&external_id);
-        let arn = self.stack.make_role(&self.name, trust, &DIRECT).await;
-        let (status, setup) = self.connect(&arn).await;
-        assert_eq!(status, StatusCode::OK, "{setup}");
-        assert_eq!(
-            (&setup["arn"], &setup["usable"]),
-            (&json!(arn), &json!(true))
-        );
-        let direct = json!({"route": "direct", "verdict": "allowed"});
-        assert_eq!(setup["report"]["routes"][0], direct, "{setup}");
-        arn
-    }
-
-    async fn upload(&self, project: &str, package: &str) -> (StatusCode, Value) {
-        let body = json!({
-            "project": project, "repository": "images", "arch": "x86_64", "package": package,
-            "ami_name": format!("{package} {}", unique()),
-        });
-        self.stack.ask(Method::POST, "/v1/jobs", Some(body)).await
-    }
-}
-
-fn id(job: &Value) -> JobId {
-    let number = job["id"]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no job: {job}"));
-    JobId::new(number.try_into().expect("a number of a job"))
-}
-
-fn detail(problem: &Value) -> &str {
-    problem["detail"]
-        .as_str()
-        .unwrap_or_else(|| panic!("no problem: {problem}"))
-}
+use tests::{Administrator, DIRECT, Stack, Trust, detail, job_id, unique, until};
 
 #[tokio::test]
 async fn a_user_uploads_without_a_word_of_aws_and_nobody_else_sees_the_job() {
@@ -157,7 +26,7 @@ async fn a_user_uploads_without_a_word_of_aws_and_nobody_else_sees_the_job() {
         (StatusCode::CREATED, &json!("created")),
         "{job}"
     );
-    let job = id(&job);
+    let job = job_id(&job);
     let record = obs.record(job).await;
     assert!(
         record["owner"].as_s().unwrap().starts_with("account:"),

@@ -11,7 +11,7 @@ from . import __version__
 from .failure import Failure
 
 TIMEOUT = 60
-"""Seconds without a byte. A request for more of a log waits 20 s for it, one to try a role up to 28 s."""
+"""Seconds without a byte. A request for more of a log waits 20 s for it, one that works in AWS up to 28 s."""
 
 PAUSES = (1, 2, 4, 8)
 """Seconds before each further attempt of a request that changes nothing."""
@@ -78,6 +78,12 @@ class Api:
 
     def job(self, number):
         return self._json("GET", f"/v1/jobs/{number}")
+
+    def retry(self, number):
+        return self._json("POST", f"/v1/jobs/{number}/retry")
+
+    def delete_image(self, number):
+        return self._json("DELETE", f"/v1/jobs/{number}/image")
 
     def kill(self, number):
         return self._json("POST", f"/v1/jobs/{number}/kill")

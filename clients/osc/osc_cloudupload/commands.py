@@ -95,11 +95,14 @@ class Subcommand(OscCommand):
         from . import progress, terminal
 
         job = progress.watch(api, number)
+        is_there = job["ami"] and job["image_deleted"] is None
         if job["state"] != "succeeded":
             terminal.tell(f"job {number} failed: {job['details']}")
-        if args.json or job["ami"]:
+        elif not is_there:
+            terminal.tell(f"the image of job {number} was deleted")
+        if args.json or is_there:
             self.put(args, job, job["ami"])
-        return 0 if job["ami"] else 1
+        return 0 if is_there else 1
 
     def put(self, args, value, text):
         """Prints a result: as JSON, or as text for people."""
@@ -110,7 +113,7 @@ class Subcommand(OscCommand):
         print(text)
 
 
-class Upload(Subcommand):
+class NewJob(Subcommand):
     """What makes a job."""
 
     def init_arguments(self):
@@ -118,35 +121,15 @@ class Upload(Subcommand):
         self.add_argument(
             "-w", "--watch", action="store_true", help="watch the new job, as 'osc cloudupload watch' does"
         )
-        self.add_argument("--region", metavar="REGION", help="where the AMI is made (the region of your role's setup)")
-        self.add_argument("--ami-name", metavar="NAME", help="the AMI's name (the file's)")
-        self.add_argument(
-            "--tag",
-            metavar="KEY=VALUE",
-            type=tag,
-            action="append",
-            default=[],
-            help="a tag for AMI and snapshot, any number of times",
-        )
-        for name, (values, help_text) in WISHES.items():
-            option = name.replace("_", "-")
-            metavar = None if values else option.upper().rpartition("-")[2]
-            self.add_argument(f"--{option}", dest=name, choices=values, metavar=metavar, help=help_text)
 
-    def wishes(self, args):
-        names = ("region", "ami_name", *WISHES)
-        wishes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-        return {**wishes, "tags": dict(args.tag)} if args.tag else wishes
-
-    def create(self, api, args, upload):
-        job = api.create_job({**upload, **self.wishes(args)})
+    def made(self, api, args, job):
         if not args.watch:
             self.put(args, job, job["id"])
             return 0
         return self.watch(api, args, job["id"])
 
 
-class CloudUploadCreate(Upload):
+class CloudUploadCreate(NewJob):
     """
     Upload an image
 
@@ -168,10 +151,29 @@ class CloudUploadCreate(Upload):
             nargs="*",
             help="the image; a package may be a flavor, PACKAGE:FLAVOR",
         )
+        self.add_argument("--region", metavar="REGION", help="where the AMI is made (the region of your role's setup)")
+        self.add_argument("--ami-name", metavar="NAME", help="the AMI's name (the file's)")
+        self.add_argument(
+            "--tag",
+            metavar="KEY=VALUE",
+            type=tag,
+            action="append",
+            default=[],
+            help="a tag for AMI and snapshot, any number of times",
+        )
+        for name, (values, help_text) in WISHES.items():
+            option = name.replace("_", "-")
+            metavar = None if values else option.upper().rpartition("-")[2]
+            self.add_argument(f"--{option}", dest=name, choices=values, metavar=metavar, help=help_text)
 
     def act(self, args):
         api = self.api()
-        return self.create(api, args, self.image(args)._asdict())
+        return self.made(api, args, api.create_job({**self.image(args)._asdict(), **self.wishes(args)}))
+
+    def wishes(self, args):
+        names = ("region", "ami_name", *WISHES)
+        wishes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        return {**wishes, "tags": dict(args.tag)} if args.tag else wishes
 
     def image(self, args):
         from osc import oscerr
@@ -192,6 +194,43 @@ class CloudUploadCreate(Upload):
             return images.Image(project, package, repository, arch, words[0])
         built = images.built(args.apiurl, project, package, repository, arch)
         return images.only(built, "/".join(filter(None, (project, package, repository, arch))))
+
+
+class CloudUploadDeleteImage(Subcommand):
+    """
+    Delete the AMI of a job, and its snapshot
+
+    Asks first, on a terminal. Elsewhere, it wants --yes. The role of the job has to allow it. An image that is
+    gone already counts as deleted.
+    """
+
+    name = "delete-image"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_job()
+        self.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+    def act(self, args):
+        api = self.api()
+        job = api.job(self.job_number(api, args))
+        if job["ami"] and job["image_deleted"] is None:
+            self.confirm(args, job)
+        job = api.delete_image(job["id"])
+        self.put(args, job, f"job {job['id']}: {job['ami']} and its snapshot are deleted")
+        return 0
+
+    def confirm(self, args, job):
+        from osc import oscerr
+
+        from . import terminal
+
+        if args.yes:
+            return
+        if not terminal.is_there():
+            self.parser.error("there is no terminal to ask on: --yes deletes without a question")
+        if not terminal.confirms(f"Delete {job['ami']} ('{job['ami_name']}') in {job['region']}, and its snapshot?"):
+            raise oscerr.UserAbort()
 
 
 class CloudUploadKill(Subcommand):
@@ -261,12 +300,12 @@ class CloudUploadLog(Subcommand):
             start += len(part)
 
 
-class CloudUploadRetry(Upload):
+class CloudUploadRetry(NewJob):
     """
     Upload a job's image again
 
-    Makes a new job with the image, the region and the AMI's name of another one, and prints its number. What else
-    was wished of the AMI is to be given again.
+    Makes a new job with the image of another one and all that was wished of the AMI, and prints its number. It takes
+    the role that is connected now.
     """
 
     name = "retry"
@@ -277,9 +316,7 @@ class CloudUploadRetry(Upload):
 
     def act(self, args):
         api = self.api()
-        job = api.job(self.job_number(api, args))
-        names = ("project", "package", "repository", "arch", "filename", "region", "ami_name")
-        return self.create(api, args, {name: job[name] for name in names if job[name] is not None})
+        return self.made(api, args, api.retry(self.job_number(api, args)))
 
 
 class CloudUploadSetup(Subcommand):
@@ -353,6 +390,7 @@ class CloudUploadWatch(Subcommand):
 COMMANDS = (
     CloudUploadCommand,
     CloudUploadCreate,
+    CloudUploadDeleteImage,
     CloudUploadKill,
     CloudUploadList,
     CloudUploadLog,

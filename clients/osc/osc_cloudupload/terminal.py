@@ -13,6 +13,11 @@ def tell(text=""):
     print(text, file=sys.stderr)
 
 
+def confirms(question):
+    """Whether the user answers with yes."""
+    return ask(f"{question} (yes or no)", "no").lower() in ("y", "yes")
+
+
 def ask(question, default=None):
     """What the user answers. There is no empty answer; Ctrl-D ends the command."""
     prompt = f"{question} [{default}]: " if default else f"{question}: "

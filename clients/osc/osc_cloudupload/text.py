@@ -19,11 +19,13 @@ def row(job):
     state = job["state"] if percent is None else f"{job['state']} {percent}%"
     image = f"{job['project']}/{job['package']}/{job['filename']}"
     result = job["details"] if job["state"] in ("succeeded", "failed") else ""
+    if job["image_deleted"] is not None:
+        result += " (deleted)"
     return str(job["id"]), state, moment(job["created"]), job["region"] or "", image, result
 
 
 def job(job):
-    times = {name: moment(job[name]) for name in ("created", "ended") if job[name] is not None}
+    times = {name: moment(job[name]) for name in ("created", "ended", "image_deleted") if job[name] is not None}
     return table([(f"{name}:", str(value)) for name, value in {**job, **times}.items() if value is not None])
 
 

@@ -12,6 +12,7 @@ ARN = "arn:aws:iam::123456789012:role/obs-cloudupload"
 AMI = "ami-0123456789abcdef0"
 EXTERNAL_ID = "0123456789abcdef-of-tom"
 CREATED = 1795445844
+DELETED = 1795446000
 
 UPLOAD = {"project", "repository", "arch", "package", "filename"}
 
@@ -60,6 +61,8 @@ class Service(Server):
             ("POST", r"/v1/jobs", self.create),
             ("GET", r"/v1/jobs/(\d+)", self.look),
             ("POST", r"/v1/jobs/(\d+)/kill", self.kill),
+            ("POST", r"/v1/jobs/(\d+)/retry", self.retry),
+            ("DELETE", r"/v1/jobs/(\d+)/image", self.delete_image),
             ("GET", r"/v1/jobs/(\d+)/log", self.log),
         ):
             match = re.fullmatch(pattern, path)
@@ -113,14 +116,16 @@ class Service(Server):
             "region": body.get("region", self.role["region"]),
             "ami_name": body.get("ami_name", body["filename"]),
             "ami": None,
+            "image_deleted": None,
             "script": list(self.script),
+            "upload": body,
         }
         return self.shown(number)
 
     def shown(self, number):
         if number not in self.jobs:
             raise problem(404, "no such job")
-        return {name: value for name, value in self.jobs[number].items() if name != "script"}
+        return {name: value for name, value in self.jobs[number].items() if name not in ("script", "upload")}
 
     def list(self, query, _body):
         limit, before = int(query["limit"]), int(query.get("before", 2**31))
@@ -143,6 +148,17 @@ class Service(Server):
         self.shown(number)
         if self.jobs[number]["state"] not in ("succeeded", "failed"):
             self.jobs[number].update(state="failed", details="killed", ended=CREATED + 9, script=[])
+        return self.shown(number)
+
+    def retry(self, number, query, _body):
+        self.shown(number)
+        return self.create(query, self.jobs[number]["upload"])
+
+    def delete_image(self, number, _query, _body):
+        job = self.shown(number)
+        if job["state"] != "succeeded":
+            raise problem(409, f"job {number} is {job['state']}: only a job that has succeeded has an image")
+        self.jobs[number]["image_deleted"] = DELETED
         return self.shown(number)
 
     def log(self, number, query, _body):

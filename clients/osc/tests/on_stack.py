@@ -134,6 +134,14 @@ class OnStack(unittest.TestCase):
             self.assertIn(ami, self.succeeds("status"))
             self.assertEqual(self.succeeds("watch"), f"{ami}\n")
 
+            # The image is deleted, and its name is free for another try.
+            said = self.succeeds("delete-image", "--yes")
+            self.assertEqual(said, f"job {again['id']}: {ami} and its snapshot are deleted\n")
+            self.assertIn(f"Removed the image {ami} and its snapshot snap-", self.succeeds("log"))
+            self.assertEqual(self.succeeds("delete-image"), said)
+            self.assertIn("was deleted", self.fails("watch"))
+            self.assertNotIn(self.succeeds("retry", "--watch").strip(), ("", ami))
+
             # What the service refuses, it refuses in its own words.
             self.assertIn("'Secret'", self.fails("create", "Secret", NAME, "images", "x86_64", FILE))
             self.assertEqual(self.fails("status", "99999"), "no such job\n")

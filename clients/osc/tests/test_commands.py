@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fake_service import AMI, TOKEN
+from tests.fake_service import AMI, DELETED, TOKEN
 from tests.world import FILE, PACKAGE, PROJECT, World
 
 
@@ -175,17 +175,68 @@ class Jobs(World):
         self.assertEqual(self.fails("watch"), "job 1: failed\njob 1 failed: killed\n")
         self.assertIn("required: JOB", self.fails("kill", code=2))
 
-    def test_a_retry_has_the_same_image_region_and_name(self):
-        self.succeeds("create", PROJECT, PACKAGE, "--region", "us-east-1", "--ami-name", "leap", "--volume-size", "9")
-        self.assertEqual(self.succeeds("retry", "1", "--tag", "a=b"), "2\n")
+    def test_a_retry_has_the_same_image_and_all_wishes(self):
+        wishes = ("--region", "us-east-1", "--ami-name", "leap", "--volume-size", "9", "--tag", "a=b")
+        self.succeeds("create", PROJECT, PACKAGE, *wishes)
+        self.assertEqual(self.succeeds("retry", "1"), "2\n")
         first, second = self.service.uploads
-        del first["volume_size"]
-        self.assertEqual(second, {**first, "tags": {"a": "b"}})
-        self.assertEqual(self.succeeds("retry", "--watch", "--region", "eu-west-1"), f"{AMI}\n")
-        self.assertEqual(self.service.uploads[2]["region"], "eu-west-1")
+        self.assertEqual((second, second["tags"]), (first, {"a": "b"}))
+        self.assertEqual(json.loads(self.succeeds("retry", "--json"))["ami_name"], "leap")
+        self.assertEqual(self.succeeds("retry", "--watch"), f"{AMI}\n")
+        # Other wishes are another upload's.
+        self.assertIn("unrecognized arguments", self.fails("retry", "1", "--region", "eu-west-1", code=2))
+
+    def test_a_retry_is_sent_once(self):
+        self.create()
+        self.service.hiccups = 1
+        self.assertEqual(self.fails("retry", "1"), "Service Unavailable\n")
+        self.assertEqual(len(self.service.jobs), 1)
+
+    def image(self):
+        number = self.create([("succeeded", 100)])
+        self.service.look(number, {}, None)
+
+    def deletions(self):
+        return [path for method, path in self.service.requests if method == "DELETE"]
+
+    def test_an_image_is_deleted(self):
+        self.image()
+        self.assertEqual(self.succeeds("delete-image", "1", "--yes"), f"job 1: {AMI} and its snapshot are deleted\n")
+        self.assertEqual(self.service.jobs[1]["image_deleted"], DELETED)
+        self.assertRegex(self.succeeds("status"), r"image_deleted: +20\d\d-")
+        self.assertTrue(self.succeeds("list").endswith(f"{AMI} (deleted)\n"))
+        # Once more, there is nothing to ask.
+        self.assertEqual(json.loads(self.succeeds("delete-image", "--json"))["image_deleted"], DELETED)
+        said = self.fails("watch", "1")
+        self.assertEqual(said, "job 1: succeeded\nthe image of job 1 was deleted\n")
+
+    def test_on_a_terminal_it_asks_before_it_deletes(self):
+        self.image()
+        question = rf"Delete {AMI} \('{FILE}'\) in eu-central-1, and its snapshot\? \(yes or no\) \[no\]: $"
+        for answer in ("", "no", "n"):
+            code, shown = self.home.osc_on_terminal("delete-image", answers=[(question, answer)])
+            self.assertNotEqual(code, 0, shown)
+        self.assertEqual(self.deletions(), [])
+        for answer in ("yes", "Y"):
+            code, shown = self.home.osc_on_terminal("delete-image", "1", answers=[(question, answer)])
+            self.assertEqual(code, 0, shown)
+            self.service.jobs[1]["image_deleted"] = None
+        self.assertEqual(self.deletions(), ["/v1/jobs/1/image"] * 2)
+        code, shown = self.home.osc_on_terminal("delete-image", "-y")
+        self.assertEqual((code, shown), (0, f"job 1: {AMI} and its snapshot are deleted\n"))
+
+    def test_without_a_terminal_it_deletes_nothing_unless_it_may(self):
+        self.image()
+        self.assertIn("--yes deletes without a question", self.fails("delete-image", "1", code=2))
+        self.assertEqual(self.deletions(), [])
+
+    def test_an_image_that_is_not_there_is_told_without_a_question(self):
+        self.create([("failed", 5)])
+        said = self.fails("delete-image", "1")
+        self.assertEqual(said, "job 1 is failed: only a job that has succeeded has an image\n")
 
     def test_a_job_that_does_not_exist(self):
-        for command in ("status", "log", "watch", "kill", "retry"):
+        for command in ("status", "log", "watch", "kill", "retry", "delete-image"):
             with self.subTest(command):
                 self.assertEqual(self.fails(command, "9"), "no such job\n")
 

@@ -1,8 +1,13 @@
 """What the wheel has installed, and how osc finds it."""
 
+import contextlib
+import os
+import pty
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -95,6 +100,65 @@ class Documents(unittest.TestCase):
             self.assertTrue(any(f" -a {name} -d " in line for line in lines), name)
         self.assertTrue(any("-s f -l follow -d" in line for line in lines))
         self.assertTrue(any("-l route -x -a 'direct import copy'" in line for line in lines))
+
+
+ZSH = """\
+PROMPT="ready> " fpath=($SITE_FUNCTIONS $fpath)
+autoload -Uz compinit && compinit -u -D
+compadd() {  # writes down what is offered, but for calls that only look something up
+    if [[ " ${@[1,(i)(-|--)]}" == *" -"[a-zA-Z]#[OAD]\\ * ]]; then
+        builtin compadd "$@"
+        return
+    fi
+    local -a offered
+    builtin compadd -A offered "$@"
+    print -rl -- $offered >>$OFFERED
+    builtin compadd "$@"
+}
+"""
+
+
+@unittest.skipUnless(shutil.which("zsh"), "there is no zsh")
+class Zsh(unittest.TestCase):
+    """What zsh offers, on a terminal, as it completes nothing without one."""
+
+    def complete(self, line):
+        with tempfile.TemporaryDirectory() as folder:
+            offered = Path(folder, "offered")
+            offered.touch()
+            Path(folder, ".zshrc").write_text(f"setopt extendedglob\n{ZSH}")
+            env = {
+                "PATH": f"{OSC.parent}:{os.environ['PATH']}",
+                "HOME": folder,
+                "TERM": "xterm",
+                "OFFERED": str(offered),
+                "SITE_FUNCTIONS": str(Path(sys.prefix, "share", "zsh", "site-functions")),
+            }
+            terminal, its_end = pty.openpty()
+            shell = subprocess.Popen(["zsh", "-d", "-i"], stdin=its_end, stdout=its_end, stderr=its_end, env=env)
+            os.close(its_end)
+            shown = b""
+            with contextlib.suppress(OSError):  # the other end is closed
+                while part := os.read(terminal, 4096):
+                    shown += part
+                    if b"ready> " in shown and line:
+                        os.write(terminal, f"{line}\t\x15exit\n".encode())
+                        line = None
+            os.close(terminal)
+            self.assertEqual(shell.wait(timeout=60), 0)
+            return {*offered.read_text().splitlines()} - {""}
+
+    def test_zsh_completes_commands_options_and_values(self):
+        self.assertEqual(self.complete("osc cloudupload "), {*NAMES})
+        self.assertEqual(self.complete("osc -A obs cloudupload l"), {"list", "log"})
+        self.assertEqual(self.complete("osc cloudupload log --f"), {"--follow"})
+        self.assertEqual(self.complete("osc cloudupload create --route "), {"direct", "import", "copy"})
+        self.assertEqual(self.complete("osc cloudupload create --encrypted="), {"true", "false"})
+        self.assertEqual(self.complete("osc cloudupload delete-image 7 -"), {"-h", "--help", "-y", "--yes", "--json"})
+
+    def test_zsh_leaves_all_else_to_the_completion_of_osc(self):
+        self.assertIn("cloudupload", self.complete("osc cl"))
+        self.assertNotIn("cloudupload", self.complete("osc checkout cl"))
 
 
 class Sources(unittest.TestCase):

@@ -48,20 +48,34 @@ impl Ami<'_> {
 
     /// The image that has the job's AMI name, if any does. A disabled one keeps its name too.
     async fn namesake(&self) -> Result<Option<Image>, Failure> {
+        let filter = Filter::builder().name("name").values(self.name());
+        let images = self.own_images(filter.build()).await?;
+        Ok(images.into_iter().next())
+    }
+
+    /// The images of this account that are made of the snapshot, disabled ones included.
+    pub(crate) async fn made_of(&self, snapshot: &SnapshotId) -> Result<Vec<Image>, Failure> {
+        let filter = Filter::builder()
+            .name("block-device-mapping.snapshot-id")
+            .values(snapshot.as_str());
+        self.own_images(filter.build()).await
+    }
+
+    async fn own_images(&self, filter: Filter) -> Result<Vec<Image>, Failure> {
         let answer = self
             .session
             .ec2
             .describe_images()
             .owners("self")
             .include_disabled(true)
-            .filters(Filter::builder().name("name").values(self.name()).build())
+            .filters(filter)
             .send()
             .await
             .map_err(Failure::of("ec2:DescribeImages"))?;
-        Ok(answer.images.unwrap_or_default().into_iter().next())
+        Ok(answer.images.unwrap_or_default())
     }
 
-    fn is_ours(&self, image: &Image) -> bool {
+    pub(crate) fn is_ours(&self, image: &Image) -> bool {
         self.session.tag.is_in(image.tags())
     }
 

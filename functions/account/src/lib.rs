@@ -3,6 +3,7 @@
 //! removes it again.
 
 mod ami;
+mod image_removal;
 pub mod messages;
 mod pace;
 mod policy;
@@ -16,6 +17,7 @@ mod tags;
 mod testing;
 
 pub use ami::{Ami, AmiError};
+pub use image_removal::ImageRemovalError;
 pub use pace::Pace;
 pub use policy::Purpose;
 pub use preflight::{BadCopyRoute, Choice, CopyRoute, PreflightError, Refusal, TrialError};

@@ -27,11 +27,13 @@ pub enum Purpose {
     RemoveTarget,
     /// `finish`, after a failure: removes everything that has the job's tag.
     RemoveAll,
+    /// `deregister`: removes the AMI, and the snapshot under it.
+    RemoveAmi,
 }
 
 impl Purpose {
     #[cfg(test)]
-    pub(crate) const ALL: [Purpose; 8] = [
+    pub(crate) const ALL: [Purpose; 9] = [
         Purpose::Preflight,
         Purpose::Open,
         Purpose::Write,
@@ -40,6 +42,7 @@ impl Purpose {
         Purpose::Register,
         Purpose::RemoveTarget,
         Purpose::RemoveAll,
+        Purpose::RemoveAmi,
     ];
 }
 
@@ -61,6 +64,10 @@ pub(crate) fn of(purpose: Purpose, job: &Job, tag: &JobTag) -> Value {
         Purpose::RemoveAll => vec![
             scope.anything(&["ec2:DescribeImages"]),
             scope.create_tags(),
+            scope.tagged(&["ec2:DeregisterImage", "ec2:DeleteSnapshot"]),
+        ],
+        Purpose::RemoveAmi => vec![
+            scope.anything(&["ec2:DescribeImages"]),
             scope.tagged(&["ec2:DeregisterImage", "ec2:DeleteSnapshot"]),
         ],
     });
@@ -171,23 +178,40 @@ mod tests {
     }
 
     #[test]
-    fn only_the_clean_up_removes() {
+    fn only_clean_up_and_deregister_remove() {
         for (route, purpose, policy) in all() {
             let removes_all = purpose == Purpose::RemoveAll;
+            let removes_ami = removes_all || purpose == Purpose::RemoveAmi;
             let removes = removes_all || purpose == Purpose::RemoveTarget;
             for action in ["s3:DeleteObject", "s3:AbortMultipartUpload"] {
                 let expected = removes && route == Route::Import;
                 assert_eq!(policy.contains(action), expected, "{route}, {purpose:?}");
             }
-            for action in ["ec2:Deregister", "ec2:Cancel"] {
-                let expected = removes_all && (action != "ec2:Cancel" || route == Route::Import);
+            let cancels = removes_all && route == Route::Import;
+            for (action, expected) in [("ec2:Deregister", removes_ami), ("ec2:Cancel", cancels)] {
                 assert_eq!(policy.contains(action), expected, "{route}, {purpose:?}");
             }
-            let expected = removes_all || (removes && route == Route::Copy);
+            let expected = removes_ami || (removes && route == Route::Copy);
             assert_eq!(
                 policy.contains("ec2:Delete"),
                 expected,
                 "{route}, {purpose:?}"
+            );
+        }
+    }
+
+    /// Who may tag may make anything a thing of the job.
+    #[test]
+    fn what_deregister_removes_has_the_job_s_tag_already() {
+        for route in Route::ALL {
+            let policy = policy(route, Purpose::RemoveAmi);
+            let [look, remove] = policy["Statement"].as_array().unwrap().as_slice() else {
+                panic!("{policy}");
+            };
+            assert_eq!(look["Action"], json!(["ec2:DescribeImages"]));
+            assert_eq!(
+                remove["Condition"]["StringEquals"]["aws:ResourceTag/obs:job"],
+                "01234567-89ab-cdef-0123-456789abcdef/job-2147483647"
             );
         }
     }

@@ -36,7 +36,31 @@ pub(crate) async fn tag(session: &Session<'_>, snapshot: &SnapshotId) -> Result<
     Ok(tagged.is_some())
 }
 
+/// Delete attempts for a snapshot whose AMI was deregistered just now. A user waits for the answer.
+const DELETE_AFTER_AMI: RetryBudget = RetryBudget {
+    attempts: 6,
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(4),
+};
+
+/// EC2's code for a snapshot of which there is an AMI.
+const IN_USE: &str = "InvalidSnapshot.InUse";
+
 impl Session<'_> {
+    /// Deletes the snapshot of the job's AMI, which was deregistered just now. Idempotent.
+    pub(crate) async fn remove_snapshot_of_ami(
+        &self,
+        snapshot: &SnapshotId,
+    ) -> Result<(), Failure> {
+        let mut attempts = DELETE_AFTER_AMI.start();
+        loop {
+            match delete(&self.ec2, snapshot).await {
+                Err(failure) if failure.has_code(IN_USE) && attempts.again().await => {}
+                deleted => return deleted,
+            }
+        }
+    }
+
     /// Deletes the snapshot. A step that was given up may register its AMI just before: then the AMI goes too. Idempotent.
     pub async fn remove_snapshot(&self, snapshot: &SnapshotId) -> Result<(), Failure> {
         let mut attempts = DELETE.start();
@@ -46,7 +70,7 @@ impl Session<'_> {
                 Err(failure) => failure,
             };
             match failure.code.as_deref() {
-                Some("InvalidSnapshot.InUse") => self.ami().remove().await?,
+                Some(IN_USE) => self.ami().remove().await?,
                 // The session may only delete what has the job's tag, and the step that tags it may have died.
                 Some("UnauthorizedOperation") => {
                     if !tag(self, snapshot).await? {

@@ -2,15 +2,17 @@
 
 mod create;
 mod error;
+mod image;
+mod invocation;
 mod kill;
 mod list;
 mod log;
 mod log_range;
 mod projects;
 mod push;
+mod retry;
 mod status;
 mod submission;
-mod trial;
 mod users;
 
 use cloudupload::{
@@ -30,11 +32,11 @@ use lambda_http::Error;
 pub use self::{
     create::{NewFile, NewJob, OwnUpload},
     error::ApiError,
+    invocation::{ConnectFunction, DeregisterFunction},
     log_range::{LogRange, LogStart},
     projects::{AllowedProjects, ProjectList},
     push::{MOST_URLS, PartUrl, Push, URL_VALID},
     submission::Submission,
-    trial::ConnectFunction,
     users::{RoleSetup, TokenWish, Whose},
 };
 use crate::{
@@ -55,6 +57,8 @@ pub struct Api {
     pub service: ServiceIdentity,
     /// Tries the roles of users.
     pub connect: ConnectFunction,
+    /// Removes the images that jobs have made.
+    pub deregister: DeregisterFunction,
     /// The link by which users make a role, but for their external ID at its end. None if the stack offers no template.
     pub quick_create_url: Option<String>,
     /// What users may upload from.
@@ -100,6 +104,7 @@ impl Api {
                 partition: Partition::of_region(&region),
             },
             connect: ConnectFunction::new(&config, setting("CONNECT_FUNCTION")?),
+            deregister: DeregisterFunction::new(&config, setting("DEREGISTER_FUNCTION")?),
             quick_create_url: optional("USER_QUICK_CREATE_URL"),
             allowed,
             first_job: parsed("FIRST_JOB")?,

@@ -79,6 +79,13 @@ pub async fn perform(
         Operation::PushDone(id, crc32) => {
             answer::json(200, &answer::job(&access.push_done(id, crc32).await?))
         }
+        Operation::RetryJob(id) => {
+            let job = access.retry(id).await?;
+            answer::json(201, &answer::job(&job.into()))
+        }
+        Operation::RemoveImage(id) => {
+            answer::json(200, &answer::job(&access.remove_image(id).await?))
+        }
         Operation::Log { job, range, follow } => {
             answer::log(access.log(job, range, follow).await?)?
         }

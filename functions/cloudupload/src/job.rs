@@ -116,6 +116,9 @@ pub struct Job {
     /// The last clean-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleaned: Option<CleanUpNote>,
+    /// When the image that the job made was removed again, by `deregister`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_removed: Option<Timestamp>,
     /// The usage of the job's invocations that have ended.
     #[serde(flatten)]
     pub usage: Usage,
@@ -167,6 +170,7 @@ impl Job {
             reported: None,
             token: None,
             cleaned: None,
+            image_removed: None,
             usage: Usage::default(),
             request,
             artifacts: Artifacts {

@@ -1,6 +1,6 @@
 //! What the functions of the cloud uploader share.
 //!
-//! Pure rooms on the ground (no AWS, no network): `caller`, `cost`, `job`, `names`, `target`, `trial`, `user`. One room for each outside thing stands on them:
+//! Pure rooms on the ground (no AWS, no network): `caller`, `cost`, `image_removal`, `job`, `names`, `target`, `trial`, `user`. One room for each outside thing stands on them:
 //! `store` (DynamoDB), `event_bus` (EventBridge), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
 //! `error` says how steps fail, `messages` has what workflow and steps say to each other, `dispatch` hands out slots, and
 //! `function` and `step` have the one shape of both.
@@ -14,6 +14,7 @@ pub mod environment;
 pub mod error;
 pub mod event_bus;
 pub mod function;
+pub mod image_removal;
 pub mod job;
 pub mod journal;
 pub mod machine;

@@ -216,6 +216,21 @@ impl Ec2Params {
         Some(Self::of_connected(user, role, wishes, arch))
     }
 
+    /// The same with all that was wished of another job: `former` is its target, whose role and external ID do not count.
+    pub fn of_user_again(user: &UserRecord, former: Ec2Target) -> Option<Result<Self, BadTarget>> {
+        let role = user.role.as_ref()?;
+        // A role in another partition may have been connected since.
+        let region = Region::of_partition(former.region.as_str(), role.arn.partition());
+        Some(region.map_err(BadTarget::from).map(|region| Self {
+            role: role.arn.clone(),
+            external_id: user.external_id.clone(),
+            region,
+            ami_name: Some(former.ami_name),
+            vpc_subnet_id: former.vpc_subnet_id,
+            wishes: former.wishes,
+        }))
+    }
+
     fn of_connected(
         user: &UserRecord,
         role: &ConnectedRole,
@@ -409,6 +424,42 @@ mod tests {
         );
         let refused = of_user(json!({"region": "cn-north-1"}));
         assert!(matches!(refused, Err(BadTarget::Region(_))));
+    }
+
+    #[test]
+    fn another_job_s_wishes_are_repeated_under_the_role_of_now() {
+        let wishes = json!({
+            "region": "us-east-1", "ami_name": "leap", "vpc_subnet_id": "subnet-0a1b2c3d", "route": "direct",
+            "boot_mode": "uefi", "tpm_support": "v2.0", "imds_support": "none", "ena_support": false,
+            "root_device_name": "/dev/xvda", "volume_size": 8, "tags": {"Team": "images"}, "encrypted": true,
+            "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
+        });
+        assert_eq!(wishes.as_object().unwrap().len(), WISHES.len());
+        let former = of_user(wishes).unwrap();
+        let mut user = UserRecord::new("tom".parse().unwrap(), Timestamp::from_secs(1));
+        assert!(Ec2Params::of_user_again(&user, former.clone()).is_none());
+        let mut connect = |role: &str, partition, region| {
+            user.role = Some(ConnectedRole {
+                arn: role.parse().unwrap(),
+                region: Region::of_partition(region, partition).unwrap(),
+                connected: Timestamp::from_secs(2),
+                report: RoleReport::default(),
+            });
+            let params = Ec2Params::of_user_again(&user, former.clone()).unwrap();
+            (user.external_id.clone(), params)
+        };
+        let role = "arn:aws:iam::123456789012:role/other";
+        let (external_id, params) = connect(role, Partition::Aws, "eu-west-1");
+        let target = params.unwrap().of(&"a.raw".parse().unwrap());
+        let expected = Ec2Target {
+            role: role.parse().unwrap(),
+            external_id,
+            ..former.clone()
+        };
+        assert_eq!(target, expected);
+        let role = "arn:aws-cn:iam::123456789012:role/other";
+        let (_, params) = connect(role, Partition::AwsCn, "cn-north-1");
+        assert!(matches!(params, Err(BadTarget::Region(_))));
     }
 
     #[test]

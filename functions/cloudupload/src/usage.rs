@@ -117,11 +117,12 @@ impl UsageCounter {
 /// that invoke nothing. Waits for a slot, which are entered for nothing else, are not among them.
 fn transitions(step: &str) -> u64 {
     match step {
-        "preflight" => 2, // Begin
-        "receive" => 2,   // Received?
-        "prepare" => 2,   // Transfer, whose slices are states of their own
-        "poll" => 3,      // Wait, Imported?
-        "finish" => 3,    // Succeeded?, and the end
+        "connect" | "deregister" => 0, // no steps: `api` invokes them
+        "preflight" => 2,              // Begin
+        "receive" => 2,                // Received?
+        "prepare" => 2,                // Transfer, whose slices are states of their own
+        "poll" => 3,                   // Wait, Imported?
+        "finish" => 3,                 // Succeeded?, and the end
         _ => 1,
     }
 }

@@ -26,6 +26,7 @@ _IMAGE_ID = re.compile(r"<imageId>(ami-[0-9a-f]+)</imageId>")
 
 _FILTERS = (
     "architecture",
+    "block-device-mapping.snapshot-id",
     "description",
     "image-id",
     "is-public",
@@ -39,7 +40,7 @@ _FILTERS = (
     "tag-key",
     "virtualization-type",
 )
-"""What ministack can filter by, besides `tag:<key>`."""
+"""What images can be filtered by, besides `tag:<key>`: ministack's own filters, and those of `with_own_filters`."""
 
 AVAILABLE, DISABLED = "available", "disabled"
 
@@ -57,7 +58,7 @@ class Images:
         serve("DisableImage", self.disable)
         serve("EnableImage", self.enable)
         ec2._image_bdm_xml = mappings_xml
-        ec2._image_matches_filters = with_state(ec2._image_matches_filters)
+        ec2._image_matches_filters = with_own_filters(ec2._image_matches_filters)
 
     def register(self, query: Query) -> Answer:
         name = query.required("Name")
@@ -148,14 +149,21 @@ def state_of(image: str) -> str:
     return (_images.get(image) or {}).get("State", AVAILABLE)
 
 
-def with_state(matches: Callable[..., bool]) -> Callable[..., bool]:
-    """The filter `state`; to ministack, each image is available."""
+def with_own_filters(matches: Callable[..., bool]) -> Callable[..., bool]:
+    """The filters `state`, as to ministack each image is available, and `block-device-mapping.snapshot-id`."""
 
     def matched(view: dict[str, Any], filters: dict[str, list[str]]) -> bool:
-        states = filters.get("state")
-        others = {name: values for name, values in filters.items() if name != "state"}
-        return matches(view, others) and (
-            states is None or ec2._filter_value_matches(state_of(view["ImageId"]), states)
+        own = {
+            "state": [state_of(view["ImageId"])],
+            "block-device-mapping.snapshot-id": [
+                mapping.get("Ebs", {}).get("SnapshotId", "") for mapping in view["BlockDeviceMappings"]
+            ],
+        }
+        others = {name: values for name, values in filters.items() if name not in own}
+        return matches(view, others) and all(
+            any(ec2._filter_value_matches(value, filters[name]) for value in values)
+            for name, values in own.items()
+            if name in filters
         )
 
     return matched

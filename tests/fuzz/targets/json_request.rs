@@ -77,7 +77,11 @@ fn check_operation(operation: &Operation, path: &str, body: &str) {
             assert_eq!(segment(3), name.as_str());
         }
         Operation::CreateUser(name) => assert_eq!(value("name"), name.as_str()),
-        Operation::Job(id) | Operation::KillJob(id) | Operation::Log { job: id, .. } => {
+        Operation::Job(id)
+        | Operation::KillJob(id)
+        | Operation::RetryJob(id)
+        | Operation::RemoveImage(id)
+        | Operation::Log { job: id, .. } => {
             assert_eq!(segment(3), id.to_string());
         }
         Operation::ConnectRole { arn, region } => {

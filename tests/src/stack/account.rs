@@ -33,6 +33,19 @@ impl Stack {
             .expect("the AMI is there")
     }
 
+    /// The AMIs and snapshots of the job in the user's account.
+    pub async fn images_and_snapshots(&self, job: &Job) -> Vec<String> {
+        let answer = self.ec2.describe_images().owners("self").send().await;
+        let images = answer.expect("EC2 answers").images.unwrap_or_default();
+        let own = images
+            .into_iter()
+            .filter(|image| is_tagged(image.tags(), job));
+        let images = own.filter_map(|image| image.image_id);
+        images
+            .chain(tagged_snapshots(&self.ec2, job).await)
+            .collect()
+    }
+
     /// The bytes of an AMI's root snapshot.
     pub async fn image_bytes(&self, id: &str) -> Vec<u8> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -24,23 +24,25 @@ impl Stack {
         if let Trust::ExternalId(id) = trust {
             trusted["Condition"] = json!({"StringEquals": {"sts:ExternalId": id}});
         }
-        let allowed = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
-        let document = |statement: Value| {
-            json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
-        };
         let trusted = document(trusted);
         self.iam(
             "CreateRole",
             &[("RoleName", name), ("AssumeRolePolicyDocument", &trusted)],
         )
         .await;
+        self.allow(name, actions).await;
+        format!("arn:aws:iam::{}:role/{name}", env_var("USER_ACCOUNT"))
+    }
+
+    /// Lets a role do these actions, and no others any more.
+    pub async fn allow(&self, role: &str, actions: &[&str]) {
+        let allowed = document(json!({"Effect": "Allow", "Action": actions, "Resource": "*"}));
         let policy = [
-            ("RoleName", name),
+            ("RoleName", role),
             ("PolicyName", "uploads"),
-            ("PolicyDocument", &document(allowed)),
+            ("PolicyDocument", &allowed),
         ];
         self.iam("PutRolePolicy", &policy).await;
-        format!("arn:aws:iam::{}:role/{name}", env_var("USER_ACCOUNT"))
     }
 
     async fn iam(&self, action: &str, parameters: &[(&str, &str)]) {
@@ -65,4 +67,9 @@ impl Stack {
         let text = answer.text().await.expect("IAM answers in text");
         assert!(status.is_success(), "{action}: {status}: {text}");
     }
+}
+
+/// A policy of one statement.
+fn document(statement: Value) -> String {
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }

@@ -396,7 +396,11 @@ fn age(since: Option<Timestamp>) -> Duration {
 pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
     match purpose {
         Purpose::Open => vec![scope.anything(&["ec2:GetEbsEncryptionByDefault"])],
-        Purpose::Preflight | Purpose::Write | Purpose::Seal | Purpose::Register => vec![],
+        Purpose::Preflight
+        | Purpose::Write
+        | Purpose::Seal
+        | Purpose::Register
+        | Purpose::RemoveAmi => vec![],
         Purpose::Poll => vec![
             scope.anything(&["ec2:DescribeSnapshots", "ec2:CopySnapshot"]),
             scope.keys(),

@@ -135,6 +135,8 @@ pub(super) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
             scope.anything(&["ec2:DescribeSnapshots"]),
         ],
         Purpose::Poll | Purpose::RemoveAll => vec![scope.anything(&["ec2:DescribeSnapshots"])],
-        Purpose::Preflight | Purpose::Register | Purpose::RemoveTarget => vec![],
+        Purpose::Preflight | Purpose::Register | Purpose::RemoveTarget | Purpose::RemoveAmi => {
+            vec![]
+        }
     }
 }

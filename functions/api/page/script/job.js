@@ -38,6 +38,18 @@ function jobView(id, _given, leaving) {
       look();
     }
   }));
+  parts.deletion.addEventListener("click", () => attempt(parts.deletion, parts.problem, async () => {
+    const consequence = "The AMI is deregistered and its snapshot deleted in your account. Instances that run go on.";
+    if (await confirmed(`Delete ${last.ami}?`, consequence, "Delete it", "Keep it")) {
+      show(await service.deleteImage(id));
+      announce(`The image of upload ${id} is deleted.`);
+      parts.title.focus();
+      look();
+    }
+  }));
+  parts.retry.addEventListener("click", () => attempt(parts.retry, parts.problem, async () => {
+    location.hash = `#/jobs/${(await service.retryJob(id)).id}`;
+  }));
   return content;
 }
 
@@ -60,9 +72,11 @@ function showJob(job, parts) {
     parts[`of${name}`].hidden = !text;
   }
   parts.ofAmi.hidden = !job.ami;
-  if (job.ami && parts.ami.textContent !== job.ami) {
-    parts.ami.replaceChildren(consoleLink(job.region ?? "", job.ami));
+  if (job.ami && parts.ami.textContent !== amiOf(job).textContent) {
+    parts.ami.replaceChildren(amiOf(job));
   }
+  parts.deletion.hidden = !job.ami || job.image_deleted !== null;
+  parts.retry.hidden = job.state !== "failed";
   parts.abort.hidden = isFinal(job);
   parts.again.hidden = !isFinal(job);
   const { project, package: name, repository, arch, filename, region } = job;

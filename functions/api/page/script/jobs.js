@@ -42,14 +42,15 @@ function jobsView(_id, _given, leaving) {
 function showRow(job, rows, list) {
   const known = rows.get(job.id);
   const { row, parts } = known ?? newRow(job, rows, list);
-  const changed = !known || known.job.state !== job.state || known.job.progress !== job.progress;
+  const changed = !known || known.job.state !== job.state || known.job.progress !== job.progress
+    || known.job.image_deleted !== job.image_deleted;
   if (known && known.job.state !== job.state) {
     announce(`Upload ${job.id} is ${job.state}.`);
   }
   rows.set(job.id, { job, row, parts });
   if (changed) {
     showState(job, parts);
-    parts.result.replaceChildren(job.ami ? consoleLink(job.region ?? "", job.ami) : document.createTextNode(job.details));
+    parts.result.replaceChildren(job.ami ? amiOf(job) : document.createTextNode(job.details));
   }
   return changed;
 }

@@ -81,6 +81,8 @@ const service = {
   jobs: (limit, before) => read(`jobs?limit=${limit}${before ? `&before=${before}` : ""}`),
   job: (id) => read(`jobs/${id}`),
   createJob: (upload) => write("POST", "jobs", upload),
+  retryJob: (id) => write("POST", `jobs/${id}/retry`),
+  deleteImage: (id) => write("DELETE", `jobs/${id}/image`),
   killJob: (id) => write("POST", `jobs/${id}/kill`),
   /** The bytes of a log from an offset on. */
   log: async (id, start) => new Uint8Array(await (await send("GET", `jobs/${id}/log?start=${start}`)).arrayBuffer()),

@@ -40,6 +40,13 @@ function consoleLink(region, ami) {
   return anchor;
 }
 
+/** The AMI of a job, with a link to it for as long as it is there. */
+function amiOf(job) {
+  return job.image_deleted === null
+    ? consoleLink(job.region ?? "", job.ami)
+    : document.createTextNode(`${job.ami}, deleted ${when(job.image_deleted)}`);
+}
+
 /** Shows a job's state and its progress. A job that waits has none. */
 function showState(job, parts) {
   parts.state.textContent = job.state;

@@ -100,7 +100,7 @@ impl Access<'_> {
         }
     }
 
-    async fn create_for(self, owner: Owner, new: NewJob) -> Result<Job, ApiError> {
+    pub(super) async fn create_for(self, owner: Owner, new: NewJob) -> Result<Job, ApiError> {
         let request = self.upload_request(new).await?;
         let (jobs, creator) = (&self.api.jobs, self.creator(owner));
         let job = jobs.create(request, creator, self.api.first_job).await?;

@@ -9,6 +9,8 @@ use cloudupload::{
     user::{MAX_TOKENS, TokenId, UserName},
 };
 
+use super::invocation::InvocationError;
+
 /// What went wrong. The texts are for users, in OBS's words where it has some.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -38,7 +40,20 @@ pub enum ApiError {
     #[error("{0}")]
     RoleRefused(String),
     #[error("the role could not be tried, which is no fault of yours: try again in a minute ({0})")]
-    NotTried(String),
+    NotTried(InvocationError),
+    #[error("job {0} is {1}: only a job that has succeeded has an image")]
+    NoImage(JobId, State),
+    /// The words of the function that tried to remove it.
+    #[error("{0}")]
+    ImageKept(String),
+    #[error(
+        "the image is not removed yet, which is no fault of yours: try again in a minute ({0})"
+    )]
+    ImageNotRemoved(InvocationError),
+    #[error(
+        "job {0} was refused as it was created, and nothing of it can be tried again: upload anew"
+    )]
+    NothingToRetry(JobId),
     #[error(transparent)]
     Target(#[from] BadTarget),
     /// Whether there is such a project is not told.

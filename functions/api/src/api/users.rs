@@ -125,7 +125,8 @@ impl Access<'_> {
             external_id: user.external_id.clone(),
             role: arn,
         };
-        let report = match self.api.connect.try_role(&trial).await? {
+        let outcome = self.api.connect.invoke(&trial).await;
+        let report = match outcome.map_err(ApiError::NotTried)? {
             TrialOutcome::Connected(report) => report,
             TrialOutcome::Refused(reason) => return Err(ApiError::RoleRefused(reason)),
         };

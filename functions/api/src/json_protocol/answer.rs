@@ -218,6 +218,8 @@ pub struct Job<'a> {
     ami_name: Option<&'a str>,
     /// The AMI's id, once there is one.
     ami: Option<&'a str>,
+    /// When the AMI was removed again, with its snapshot.
+    image_deleted: Option<Timestamp>,
 }
 
 pub fn job(job: &JobSummary) -> Job<'_> {
@@ -239,6 +241,7 @@ pub fn job(job: &JobSummary) -> Job<'_> {
         region: ec2.map(|ec2| ec2.region.as_str()),
         ami_name: ec2.map(|ec2| ec2.ami_name.as_str()),
         ami: (job.state == State::Succeeded).then_some(&job.details),
+        image_deleted: job.image_removed,
     }
 }
 

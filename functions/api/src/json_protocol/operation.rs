@@ -58,6 +58,8 @@ pub enum Operation {
         sent: Option<u64>,
     },
     PushDone(JobId, Crc32),
+    RetryJob(JobId),
+    RemoveImage(JobId),
     Log {
         job: JobId,
         range: LogRange,
@@ -90,6 +92,8 @@ enum Resource {
     Push(JobId),
     PushParts(JobId),
     PushDone(JobId),
+    Retry(JobId),
+    Image(JobId),
     Log(JobId),
     Projects,
     Repositories(Project),
@@ -152,6 +156,8 @@ impl Operation {
             (Resource::PushDone(id), &Method::POST) => {
                 Self::PushDone(id, body::read::<body::PushedFile>(request)?.crc32)
             }
+            (Resource::Retry(id), &Method::POST) => Self::RetryJob(id),
+            (Resource::Image(id), &Method::DELETE) => Self::RemoveImage(id),
             (Resource::Log(id), &Method::GET) => log(id, &request.query()?)?,
             (Resource::Projects, &Method::GET) => Self::Projects,
             (Resource::Repositories(project), &Method::GET) => Self::Repositories(project),
@@ -200,6 +206,8 @@ impl Resource {
             ["jobs", id, "push"] => Self::Push(job(id)?),
             ["jobs", id, "push", "parts"] => Self::PushParts(job(id)?),
             ["jobs", id, "push", "done"] => Self::PushDone(job(id)?),
+            ["jobs", id, "retry"] => Self::Retry(job(id)?),
+            ["jobs", id, "image"] => Self::Image(job(id)?),
             ["jobs", id, "log"] => Self::Log(job(id)?),
             ["projects"] => Self::Projects,
             ["projects", project, "repositories"] => Self::Repositories(name(project)?),
@@ -216,7 +224,7 @@ impl Resource {
         match self {
             Self::Users | Self::Tokens(_) | Self::Jobs => &["GET", "HEAD", "POST"],
             Self::User(_) => &["GET", "HEAD", "DELETE"],
-            Self::Token(..) => &["DELETE"],
+            Self::Token(..) | Self::Image(_) => &["DELETE"],
             Self::Role => &["GET", "HEAD", "PUT", "DELETE"],
             Self::Me
             | Self::Job(_)
@@ -227,6 +235,7 @@ impl Resource {
             | Self::Packages(_)
             | Self::Images(..) => &["GET", "HEAD"],
             Self::Kill(_) | Self::PushParts(_) | Self::PushDone(_) => &["POST"],
+            Self::Kill(_) | Self::Retry(_) => &["POST"],
         }
     }
 }
@@ -360,6 +369,12 @@ mod tests {
             ("GET", "/v1/jobs/17", Operation::Job(id(17))),
             ("POST", "/v1/jobs/17/kill", Operation::KillJob(id(17))),
             ("GET", "/v1/jobs/17/push", Operation::Push(id(17))),
+            ("POST", "/v1/jobs/17/retry", Operation::RetryJob(id(17))),
+            (
+                "DELETE",
+                "/v1/jobs/17/image",
+                Operation::RemoveImage(id(17)),
+            ),
             ("GET", "/v1/projects", Operation::Projects),
         ] {
             assert_eq!(sent(method, target, ""), Ok(operation), "{method} {target}");
@@ -377,6 +392,10 @@ mod tests {
             ("GET", "/v1/jobs/x/log", 404),
             ("DELETE", "/v1/me/tokens/x", 404),
             ("DELETE", "/v1/jobs", 405),
+            ("GET", "/v1/jobs/17/image", 405),
+            ("GET", "/v1/jobs/17/retry", 405),
+            ("DELETE", "/v1/jobs/x/image", 404),
+            ("POST", "/v1/jobs/17/retry?region=us-east-1", 400),
             ("PATCH", "/v1/me/role", 405),
             ("GET", "/v1/me?x=1", 400),
             ("GET", "/v1/projects/../packages", 400),

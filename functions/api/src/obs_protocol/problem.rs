@@ -84,8 +84,11 @@ impl From<ApiError> for Problem {
             | ApiError::PushNotBegun(_)
             | ApiError::JobOver { .. }
             | ApiError::PushedAlready(_)
-            | ApiError::PartsMissing { .. } => 409,
-            ApiError::NotTried(_) => 503,
+            | ApiError::PartsMissing { .. }
+            | ApiError::NoImage(..)
+            | ApiError::ImageKept(_)
+            | ApiError::NothingToRetry(_) => 409,
+            ApiError::NotTried(_) | ApiError::ImageNotRemoved(_) => 503,
             ApiError::Obs(error) => status_of(error),
             ApiError::NotStarted(_)
             | ApiError::Staging(_)

@@ -341,10 +341,171 @@ async fn the_jobs_of_others_do_not_exist() {
         ("GET", "/v1/jobs/2"),
         ("GET", "/v1/jobs/2/log"),
         ("POST", "/v1/jobs/2/kill"),
+        ("POST", "/v1/jobs/2/retry"),
+        ("DELETE", "/v1/jobs/2/image"),
         ("GET", "/v1/jobs/x"),
     ] {
         let answer = ask(&world, &someone, method, target, &json!(null)).await;
         assert_eq!(answer, no_such_job, "{target}");
+    }
+}
+
+/// A world in which job 1 is the user's and has this record besides.
+fn world_with_job(
+    someone: &Someone,
+    state: &str,
+    more: Value,
+    rest: impl Fn(&str, &Value) -> (u16, String) + Send + 'static,
+) -> World {
+    let mut job = item("1", state, "ami-1");
+    job["owner"] = json!({"S": format!("account:{}", someone.record.id)});
+    let more = dynamodb::item(&more);
+    job.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    world(someone, move |call, body| match call {
+        "GetItem" => ok(json!({ "Item": job })),
+        _ => rest(call, body),
+    })
+}
+
+#[tokio::test]
+async fn an_image_is_removed_by_another_function() {
+    let someone = someone();
+    let removing = |outcome: (u16, String)| {
+        world_with_job(&someone, "succeeded", json!({}), move |call, body| {
+            assert_eq!(call, "Invoke");
+            assert_eq!(*body, json!({"job": "1", "asked_by": "tom"}));
+            outcome.clone()
+        })
+    };
+    let remove = async |world: &World| {
+        ask(world, &someone, "DELETE", "/v1/jobs/1/image", &json!(null)).await
+    };
+    let (status, job) = remove(&removing(ok(r#"{"removed": 1795445900}"#))).await;
+    assert_eq!(
+        (status, &job["ami"], &job["image_deleted"]),
+        (200, &json!("ami-1"), &json!(1795445900))
+    );
+    let kept = "snap-1 is also the snapshot of ami-2: deregister that first";
+    let answer = remove(&removing(ok(json!({ "refused": kept })))).await;
+    assert_eq!(answer, problem(409, "Conflict", kept));
+    let (status, answer) = remove(&removing(refused("ServiceException", "no"))).await;
+    assert_eq!(status, 503);
+    let detail = answer["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("the image is not removed yet, which is no fault of yours: "),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_not_removed_twice() {
+    let someone = someone();
+    let since = json!({"image_removed": 1795445900});
+    let world = world_with_job(&someone, "succeeded", since, nothing_else);
+    for (method, target) in [("DELETE", "/v1/jobs/1/image"), ("GET", "/v1/jobs/1")] {
+        let (status, job) = ask(&world, &someone, method, target, &json!(null)).await;
+        assert_eq!((status, &job["image_deleted"]), (200, &json!(1795445900)));
+    }
+    for state in ["uploading", "failed"] {
+        let world = world_with_job(&someone, state, json!({}), nothing_else);
+        let answer = ask(&world, &someone, "DELETE", "/v1/jobs/1/image", &json!(null)).await;
+        let detail = format!("job 1 is {state}: only a job that has succeeded has an image");
+        assert_eq!(answer, problem(409, "Conflict", &detail));
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_tried_again_with_its_wishes_and_the_role_of_now() {
+    const NEW_ROLE: &str = "arn:aws:iam::123456789012:role/new";
+    let mut someone = connected();
+    someone.record.role.as_mut().unwrap().arn = NEW_ROLE.parse().unwrap();
+    let mut order = dynamodb::record()["order"].take();
+    order["ec2"]["volume_size"] = json!(8);
+    order["ec2"]["tags"] = json!({"Team": "images"});
+    let former = json!({ "order": order });
+    let list = r#"<binarylist><binary filename="leap-ec2.x86_64-15.6.raw.xz" size="7" mtime="1"/></binarylist>"#;
+    for (listed, status) in [(list, 201), ("<binarylist/>", 404)] {
+        let world = world_with_job(
+            &someone,
+            "failed",
+            former.clone(),
+            move |call, body| match call {
+                "OBS" => ok(listed),
+                "UpdateItem" => ok(json!({"Attributes": {"taken": {"N": "2"}}})),
+                "TransactWriteItems" => ok("{}"),
+                "StartExecution" => ok(json!({"executionArn": "arn:x", "startDate": 1795445844})),
+                _ => nothing_else(call, body),
+            },
+        );
+        let target = "/v1/jobs/1/retry";
+        let (answered, job) = ask(&world, &someone, "POST", target, &json!(null)).await;
+        assert_eq!(answered, status, "{job}");
+        let calls = world.calls().into_iter();
+        let created = calls.filter(|(name, _)| name == "TransactWriteItems");
+        let created: Vec<_> = created
+            .map(|(_, body)| dynamodb::plain_item(&body["TransactItems"][0]["Put"]["Item"]))
+            .collect();
+        if status == 404 {
+            assert_eq!(created, [Value::Null; 0]);
+            continue;
+        }
+        assert_eq!(job["id"], 2);
+        let mut expected = order.clone();
+        expected["size"] = json!(7); // as OBS tells it now
+        expected["ec2"]["role"] = json!(NEW_ROLE);
+        expected["ec2"]["external_id"] = json!(someone.record.external_id.secret());
+        assert_eq!(created[0]["order"], expected);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_tried_again_is_told() {
+    let project = |name: &str| {
+        let mut order = dynamodb::record()["order"].take();
+        order["project"] = json!(name);
+        json!({ "order": order })
+    };
+    // OBS's source server made a job of a request that was refused.
+    let mut refused = dynamodb::record()["order"].take();
+    refused.as_object_mut().unwrap().remove("ec2");
+    for (someone, more, status, reason) in [
+        (
+            someone(),
+            project("Cloud:Images"),
+            409,
+            "no role is connected yet",
+        ),
+        (
+            connected(),
+            project("Secret:Images"),
+            404,
+            "AllowedProjects",
+        ),
+        (
+            connected(),
+            json!({ "order": refused }),
+            409,
+            "job 1 was refused as it was created, and nothing of it can be tried again: upload anew",
+        ),
+    ] {
+        let world = world_with_job(&someone, "failed", more, nothing_else);
+        let target = "/v1/jobs/1/retry";
+        let (answered, problem) = ask(&world, &someone, "POST", target, &json!(null)).await;
+        assert_eq!(answered, status, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(reason), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn images_and_retries_are_for_users() {
+    let world = World::new(nothing_else);
+    for (method, target) in [("DELETE", "/v1/jobs/1/image"), ("POST", "/v1/jobs/1/retry")] {
+        let (status, answer) = world.ask(method, target, "").await;
+        assert_eq!(status, 403, "{answer}");
+        assert!(answer.contains("users with a token"), "{answer}");
     }
 }
 

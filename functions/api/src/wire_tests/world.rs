@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::{ok, refused};
 use crate::{
-    api::{AllowedProjects, Api, ConnectFunction},
+    api::{AllowedProjects, Api, ConnectFunction, DeregisterFunction},
     caller::Namesakes,
     gate::{FrontendSecret, Gate, Networks, WithoutSecret},
     http,
@@ -88,6 +88,7 @@ impl World {
                 partition: Partition::Aws,
             },
             connect: ConnectFunction::new(&config, "connect".to_owned()),
+            deregister: DeregisterFunction::new(&config, "deregister".to_owned()),
             quick_create_url: Some("https://console.aws.amazon.com/?param_ExternalId=".to_owned()),
             allowed: AllowedProjects::new("Cloud:*", false).unwrap(),
             first_job: JobId::new(1).unwrap(),

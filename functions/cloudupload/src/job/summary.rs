@@ -30,6 +30,8 @@ pub struct JobSummary {
     pub ended: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TaskToken>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_removed: Option<Timestamp>,
     #[serde(rename = "order")]
     pub subject: Subject,
 }
@@ -61,7 +63,7 @@ pub struct Destination {
 
 impl JobSummary {
     /// The attributes of a record that are read for it, with dots before nested ones.
-    pub const ATTRIBUTES: [&str; 20] = [
+    pub const ATTRIBUTES: [&str; 21] = [
         "id",
         "state",
         "details",
@@ -72,6 +74,7 @@ impl JobSummary {
         "owner",
         "ended",
         "token",
+        "image_removed",
         "order.user",
         "order.target",
         "order.project",
@@ -103,6 +106,7 @@ impl JobSummary {
             owner: Some(creator.owner),
             ended: Some(now),
             token: None,
+            image_removed: None,
             subject,
         }
     }
@@ -126,6 +130,7 @@ impl From<Job> for JobSummary {
             owner: job.owner,
             ended: job.ended,
             token: job.token,
+            image_removed: job.image_removed,
             subject: job.request.into(),
         }
     }
@@ -167,6 +172,7 @@ mod tests {
             tries: Some(2),
             ended: Some(now),
             token: Some(TaskToken("AQC8".to_owned())),
+            image_removed: Some(now),
             cleaned: Some(CleanUpNote {
                 at: now,
                 complete: true,
@@ -188,6 +194,7 @@ mod tests {
             owner: Some(example().owner()),
             ended: Some(now),
             token: Some(TaskToken("AQC8".to_owned())),
+            image_removed: Some(now),
             ..example().into()
         };
         let record = serde_json::to_value(&all).unwrap();

@@ -387,6 +387,15 @@ impl Jobs {
         self.update_in(job.id, &State::FINAL, update).await
     }
 
+    /// Records when the image of a job that has succeeded was removed. Fails with [`Superseded`](StoreError::Superseded) if
+    /// that is recorded already.
+    pub async fn set_image_removed(&self, id: JobId, at: Timestamp) -> Result<Job, StoreError> {
+        let update = UpdateExpression::default()
+            .set("image_removed", at)?
+            .expect_absent("image_removed");
+        self.update_in(id, &[State::Succeeded], update).await
+    }
+
     /// Records how far the job is. Fails with [`Superseded`](StoreError::Superseded) once the job is final, which is how a
     /// running step learns of a kill.
     pub async fn set_progress(&self, id: JobId, progress: Progress) -> Result<Job, StoreError> {

@@ -107,6 +107,12 @@ impl UpdateExpression {
         self.expect(format!("attribute_exists({path})"))
     }
 
+    /// Demands that an attribute is not there.
+    pub(super) fn expect_absent(mut self, path: &str) -> Self {
+        let path = self.name(path);
+        self.expect(format!("attribute_not_exists({path})"))
+    }
+
     /// Demands that a map has fewer entries than this.
     pub(super) fn expect_fewer(mut self, path: &str, most: usize) -> Result<Self, StoreError> {
         let most = to_attribute_value(most).map_err(StoreError::Unwritable)?;
@@ -180,11 +186,12 @@ mod tests {
             .expect_equal("id", "7")
             .unwrap()
             .expect_present("tokens.a")
+            .expect_absent("role")
             .expect_fewer("tokens", 50)
             .unwrap();
         assert_eq!(
             update.condition,
-            "#n0 = :v0 AND attribute_exists(#n1.#n2) AND size(#n3) < :v1"
+            "#n0 = :v0 AND attribute_exists(#n1.#n2) AND attribute_not_exists(#n3) AND size(#n4) < :v1"
         );
     }
 

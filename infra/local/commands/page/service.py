@@ -126,6 +126,7 @@ class Service(http.server.ThreadingHTTPServer):
             "region": REGION,
             "ami_name": "leap-ec2.x86_64-15.6",
             "ami": None,
+            "image_deleted": None,
             **fields,
         }
         self.logs[number] = b""
@@ -322,6 +323,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.move(number, "failed", details="killed")
         return self.job(None, None, number)
 
+    def retry_job(self, _query, _body, number):
+        if not self.server.role:
+            raise Refused(409, "no role is connected yet")
+        _, job = self.job(None, None, number)
+        fields = ("project", "repository", "arch", "package", "filename", "size", "region", "ami_name")
+        return 201, self.server.jobs[self.server.add_job(**{field: job[field] for field in fields})]
+
+    def delete_image(self, _query, _body, number):
+        _, job = self.job(None, None, number)
+        if job["state"] != "succeeded":
+            raise Refused(409, f"job {number} is {job['state']}: only a job that has succeeded has an image")
+        job["image_deleted"] = job["image_deleted"] or int(time.time())
+        return 200, job
+
     def log(self, query, _body, number):
         self.job(None, None, number)
         log, start = self.server.logs[number], int(query.get("start", ["0"])[0])
@@ -357,5 +372,7 @@ OPERATIONS = (
     (r"/v1/jobs", "POST", set(), Handler.create_job),
     (r"/v1/jobs/(\d+)", "GET", set(), Handler.job),
     (r"/v1/jobs/(\d+)/kill", "POST", set(), Handler.kill_job),
+    (r"/v1/jobs/(\d+)/retry", "POST", set(), Handler.retry_job),
+    (r"/v1/jobs/(\d+)/image", "DELETE", set(), Handler.delete_image),
     (r"/v1/jobs/(\d+)/log", "GET", {"start"}, Handler.log),
 )

@@ -38,6 +38,13 @@ class Disabled(ImageCase):
         self.assertEqual(self.states(**self.named), ["available"])
         self.assertEqual(self.states(ImageIds=[image], Filters=available), ["available"])
 
+    def test_it_is_found_by_its_snapshot(self) -> None:
+        image, snapshot = self.register(), self.arguments["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        for value, found in ((snapshot, [image]), ("snap-0123456789abcdef0", [])):
+            made_of = [{"Name": "block-device-mapping.snapshot-id", "Values": [value]}]
+            images = self.ec2.describe_images(Owners=["self"], Filters=made_of)["Images"]
+            self.assertEqual([image["ImageId"] for image in images], found)
+
     def test_its_name_stays_taken(self) -> None:
         image = self.register()
         self.ec2.disable_image(ImageId=image)

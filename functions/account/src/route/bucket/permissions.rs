@@ -58,7 +58,7 @@ pub(crate) fn permissions(purpose: Purpose, scope: &Scope<'_>) -> Vec<Value> {
             }),
         ],
         Purpose::Poll => vec![scope.anything(&["ec2:DescribeImportSnapshotTasks"])],
-        Purpose::Preflight | Purpose::Register => vec![],
+        Purpose::Preflight | Purpose::Register | Purpose::RemoveAmi => vec![],
         Purpose::RemoveTarget => remove_target(),
         Purpose::RemoveAll => {
             let mut statements = remove_target();

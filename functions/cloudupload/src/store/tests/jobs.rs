@@ -534,6 +534,33 @@ async fn a_job_is_taken_off_the_unfinished_once_it_is_settled() {
 }
 
 #[tokio::test]
+async fn one_of_all_callers_records_that_an_image_was_removed() {
+    let at = Timestamp::from_secs(1000);
+    let endpoint = Endpoint::new(|_| updated(&item(17, State::Succeeded)));
+    let jobs = jobs_at(&endpoint);
+    jobs.set_image_removed(id(17), at).await.unwrap();
+    let (update, condition) = the_update(&endpoint);
+    assert_eq!(update, "SET image_removed = 1000");
+    assert_eq!(
+        condition,
+        r#"attribute_not_exists(image_removed) AND state IN ("succeeded")"#
+    );
+
+    let endpoint = Endpoint::new(|call| {
+        let mut first = item(17, State::Succeeded);
+        first["image_removed"] = json!({"N": "900"});
+        condition_failed(call, Some(&first))
+    });
+    let jobs = jobs_at(&endpoint);
+    match jobs.set_image_removed(id(17), at).await {
+        Err(StoreError::Superseded(job)) => {
+            assert_eq!(job.image_removed, Some(Timestamp::from_secs(900)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn what_was_used_adds_up_whatever_the_state() {
     let endpoint = Endpoint::new(|_| updated(&item(17, State::Failed)));
     let usage = Usage {

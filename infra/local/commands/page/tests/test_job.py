@@ -89,6 +89,51 @@ class JobTest(PageTest):
         expect(page.get_by_label("Project")).to_have_value("Cloud:Images")
         expect(page.get_by_label("File")).to_have_value("leap-ec2.x86_64-15.6.raw.xz")
 
+    def succeeded(self):
+        self.service.move(1, "succeeded", details=AMI, ami=AMI, progress=100)
+        return self.signed_in("#/jobs/1")
+
+    def test_an_image_is_deleted_after_a_question(self):
+        page = self.succeeded()
+        delete = page.get_by_role("button", name="Delete the image")
+        delete.click()
+        dialog = page.get_by_role("dialog", name=f"Delete {AMI}?")
+        expect(dialog).to_contain_text("Instances that run go on.")
+        dialog.get_by_role("button", name="Keep it").click()
+        expect(delete).to_be_focused()
+        self.assertIsNone(self.service.jobs[1]["image_deleted"])
+        delete.click()
+        dialog.get_by_role("button", name="Delete it").click()
+        heading(page, "Upload 1")
+        expect(page.locator("[data-ami]")).to_contain_text(f"{AMI}, deleted ")
+        expect(news(page)).to_have_text("The image of upload 1 is deleted.")
+        expect(page.get_by_role("link", name=AMI)).to_have_count(0)
+        expect(delete).to_be_hidden()
+        page.get_by_role("link", name="Uploads").click()
+        expect(page.get_by_role("list", name="Your uploads")).to_contain_text(f"{AMI}, deleted ")
+
+    def test_an_image_that_cannot_be_deleted_is_told(self):
+        page = self.succeeded()
+        sentence = "snap-1 is also the snapshot of ami-2: deregister that first"
+        self.service.refuse("DELETE", "/v1/jobs/1/image", 409, sentence)
+        page.get_by_role("button", name="Delete the image").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
+        expect(page.get_by_role("alert")).to_have_text(sentence)
+        expect(page.get_by_role("link", name=AMI)).to_be_visible()
+
+    def test_an_upload_that_failed_is_tried_again(self):
+        self.service.jobs[1]["ami_name"] = "leap"
+        page = self.signed_in("#/jobs/1")
+        retry = page.get_by_role("button", name="Try again")
+        heading(page, "Upload 1")
+        expect(retry).to_be_hidden()
+        self.service.move(1, "failed", details="the role cannot be assumed")
+        expect(page.get_by_role("button", name="Delete the image")).to_be_hidden()
+        retry.click()
+        heading(page, "Upload 2")
+        expect(page.locator("[data-name]")).to_have_text("leap")
+        self.assertEqual(self.service.count("POST /v1/jobs/1/retry"), 1)
+
     def test_a_job_of_somebody_else_is_none(self):
         page = self.signed_in("#/jobs/7")
         expect(page.get_by_role("alert")).to_have_text("no such job")
