@@ -70,6 +70,8 @@ pub enum ApiError {
     TooLarge(u64),
     #[error("the file of job {0} is read from OBS, and not pushed")]
     NotPushed(JobId),
+    #[error("the file of job {0} was pushed: create another job, and push it again")]
+    PushAgain(JobId),
     #[error("job {0} was not begun to the end, and takes no file: create another one")]
     PushNotBegun(JobId),
     #[error("job {id} takes no file any more: it has {state}: {details}")]

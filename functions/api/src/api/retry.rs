@@ -1,11 +1,11 @@
 //! Uploads a job's image again.
 
 use cloudupload::{
-    job::{Job, JobId, UploadRequest},
+    job::{Job, JobId, Source, UploadRequest},
     target::Ec2Params,
 };
 
-use super::{Access, ApiError, NewJob};
+use super::{Access, ApiError, NewFile, NewJob};
 use crate::caller::SignedIn;
 
 impl Access<'_> {
@@ -18,6 +18,9 @@ impl Access<'_> {
             return Err(ApiError::NothingToRetry(id));
         }
         let request = self.api.jobs.get(id).await?.request;
+        if request.source == Source::Push {
+            return Err(ApiError::PushAgain(id));
+        }
         let new = again(request, signed_in)?;
         self.create_for(signed_in.owner(), new).await
     }
@@ -31,7 +34,7 @@ fn again(request: UploadRequest, signed_in: &SignedIn) -> Result<NewJob, ApiErro
         repository: request.repository,
         arch: request.arch,
         package: request.package,
-        filename: Some(request.filename),
+        file: NewFile::OfObs(Some(request.filename)),
         user: signed_in.name(),
         target: request.target,
     })

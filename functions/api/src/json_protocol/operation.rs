@@ -234,8 +234,7 @@ impl Resource {
             | Self::Repositories(_)
             | Self::Packages(_)
             | Self::Images(..) => &["GET", "HEAD"],
-            Self::Kill(_) | Self::PushParts(_) | Self::PushDone(_) => &["POST"],
-            Self::Kill(_) | Self::Retry(_) => &["POST"],
+            Self::Kill(_) | Self::PushParts(_) | Self::PushDone(_) | Self::Retry(_) => &["POST"],
         }
     }
 }

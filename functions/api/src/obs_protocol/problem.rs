@@ -81,6 +81,7 @@ impl From<ApiError> for Problem {
             | ApiError::TooManyTokens
             | ApiError::NoRole
             | ApiError::NotPushed(_)
+            | ApiError::PushAgain(_)
             | ApiError::PushNotBegun(_)
             | ApiError::JobOver { .. }
             | ApiError::PushedAlready(_)
