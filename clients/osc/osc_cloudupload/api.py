@@ -14,7 +14,7 @@ TIMEOUT = 60
 """Seconds without a byte. A request for more of a log waits 20 s for it, one that works in AWS up to 28 s."""
 
 PAUSES = (1, 2, 4, 8)
-"""Seconds before each further attempt of a request that changes nothing."""
+"""Seconds before each further attempt of a request that may be sent again."""
 
 PASSING = (429, 500, 502, 503, 504)
 """Status codes that another attempt may not get."""
@@ -85,6 +85,19 @@ class Api:
     def delete_image(self, number):
         return self._json("DELETE", f"/v1/jobs/{number}/image")
 
+    def push(self, number):
+        """How far the push of a job's file is."""
+        return self._json("GET", f"/v1/jobs/{number}/push")
+
+    def part_urls(self, number, parts, sent):
+        """The URLs of parts, by number. `sent` bytes of the file were put so far."""
+        body = {"numbers": parts, "sent": sent}
+        answer = self._json("POST", f"/v1/jobs/{number}/push/parts", body, is_safe=True)
+        return {part["number"]: part["url"] for part in answer["parts"]}
+
+    def push_done(self, number, crc32):
+        return self._json("POST", f"/v1/jobs/{number}/push/done", {"crc32": crc32}, is_safe=True)
+
     def kill(self, number):
         return self._json("POST", f"/v1/jobs/{number}/kill")
 
@@ -93,15 +106,17 @@ class Api:
         query = urllib.parse.urlencode({"start": start, "end": start + LOG_PART, "follow": int(follow)})
         return self._bytes("GET", f"/v1/jobs/{number}/log?{query}")
 
-    def _json(self, method, path, body=None):
-        answer = self._bytes(method, path, body)
+    def _json(self, method, path, body=None, is_safe=None):
+        answer = self._bytes(method, path, body, is_safe)
         try:
             return json.loads(answer)
         except ValueError:
             raise Failure(f"{self._service.url} is no cloud uploader: its answer is not JSON") from None
 
-    def _bytes(self, method, path, body=None):
-        pauses = iter(PAUSES if method == "GET" else ())
+    def _bytes(self, method, path, body=None, is_safe=None):
+        """`is_safe` says whether the request may be sent again; if not given, those may that change nothing."""
+        is_safe = method == "GET" if is_safe is None else is_safe
+        pauses = iter(PAUSES if is_safe else ())
         while True:
             try:
                 return self._send(method, path, body)

@@ -136,9 +136,13 @@ class CloudUploadCreate(NewJob):
     Prints the new job's number. In a package's checkout, project and package are known. If OBS has built one
     cloud image of the package, that one is meant; of several, you are asked which.
 
+    With --push, the image goes through this machine, for an OBS that the cloud uploader cannot reach: osc reads it
+    from OBS, or from --file, and sends it on. If that is interrupted, go on with 'osc cloudupload push'.
+
     Examples:
         osc cloudupload create --watch
         osc cloudupload create Cloud:Images leap-ec2 images x86_64 --region eu-west-1
+        osc cloudupload create --push --file leap.raw.xz --arch x86_64 --name leap
     """
 
     name = "create"
@@ -151,6 +155,10 @@ class CloudUploadCreate(NewJob):
             nargs="*",
             help="the image; a package may be a flavor, PACKAGE:FLAVOR",
         )
+        self.add_argument("--push", action="store_true", help="send the image from this machine")
+        self.add_argument("--file", metavar="FILE", help="with --push: a local image, and not one of OBS")
+        self.add_argument("--arch", choices=["x86_64", "aarch64"], help="with --file: the image's architecture")
+        self.add_argument("--name", metavar="NAME", help="with --file: what takes the place of the package's name")
         self.add_argument("--region", metavar="REGION", help="where the AMI is made (the region of your role's setup)")
         self.add_argument("--ami-name", metavar="NAME", help="the AMI's name (the file's)")
         self.add_argument(
@@ -168,7 +176,29 @@ class CloudUploadCreate(NewJob):
 
     def act(self, args):
         api = self.api()
+        if args.push:
+            return self.pushed(api, args)
+        if args.file or args.arch or args.name:
+            self.parser.error("--file, --arch and --name are for an image that is sent from here: add --push")
         return self.made(api, args, api.create_job({**self.image(args)._asdict(), **self.wishes(args)}))
+
+    def pushed(self, api, args):
+        from . import push
+
+        if args.file is None:
+            if args.arch or args.name:
+                self.parser.error("--arch and --name are for a local image: add --file")
+            image = self.image(args)
+            source = push.BuildResult(args.apiurl, image)
+        else:
+            if not (args.arch and args.name) or args.image:
+                self.parser.error("an image of --file has --arch and --name, and nothing else is known of it")
+            source = local_file(args.file)
+            image = push.local_image(source, args.arch, args.name)
+        with source:
+            job = api.create_job({**image._asdict(), **self.wishes(args), "push": {"size": source.size}})
+            job = push.push(api, job, source)
+        return self.made(api, args, job)
 
     def wishes(self, args):
         names = ("region", "ami_name", *WISHES)
@@ -194,6 +224,16 @@ class CloudUploadCreate(NewJob):
             return images.Image(project, package, repository, arch, words[0])
         built = images.built(args.apiurl, project, package, repository, arch)
         return images.only(built, "/".join(filter(None, (project, package, repository, arch))))
+
+
+def local_file(path):
+    from . import push
+    from .failure import Failure
+
+    try:
+        return push.LocalFile(path)
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}") from None
 
 
 class CloudUploadDeleteImage(Subcommand):
@@ -300,6 +340,35 @@ class CloudUploadLog(Subcommand):
             start += len(part)
 
 
+class CloudUploadPush(NewJob):
+    """
+    Go on with a push that was interrupted
+
+    Sends what is missing of the image of a job that was made with 'osc cloudupload create --push'. The image is
+    read again, from OBS or from FILE, and has to be the same as before.
+    """
+
+    name = "push"
+
+    def init_arguments(self):
+        super().init_arguments()
+        self.add_job()
+        self.add_argument("--file", metavar="FILE", help="the local image, if it was one")
+
+    def act(self, args):
+        from . import images, push
+
+        api = self.api()
+        job = api.job(self.job_number(api, args))
+        is_local = job["project"] == push.LOCAL
+        if is_local and args.file is None:
+            self.parser.error(f"name the image of job {job['id']}, which is none of OBS, with --file")
+        image = images.Image(*(job[name] for name in images.Image._fields))
+        with local_file(args.file) if args.file else push.BuildResult(args.apiurl, image) as source:
+            job = push.push(api, job, source)
+        return self.made(api, args, job)
+
+
 class CloudUploadRetry(NewJob):
     """
     Upload a job's image again
@@ -394,6 +463,7 @@ COMMANDS = (
     CloudUploadKill,
     CloudUploadList,
     CloudUploadLog,
+    CloudUploadPush,
     CloudUploadRetry,
     CloudUploadSetup,
     CloudUploadStatus,

@@ -30,9 +30,19 @@ def show(job, before):
             print(now, file=err, flush=True)
         return now
     percent = 100 if job["state"] == "succeeded" else job["progress"] or 0
-    done = WIDTH * percent // 100
-    end = "\n" if job["state"] in FINAL else ""
-    elapsed = int(time.time() - job["created"])
-    clock = f"{elapsed // 60}:{elapsed % 60:02}"
-    print(f"\r\033[K{now} [{'#' * done}{'.' * (WIDTH - done)}] {percent:3}% {clock}", end=end, file=err, flush=True)
+    bar(now, percent, int(time.time() - job["created"]), job["state"] in FINAL)
     return now
+
+
+def show_push(job, sent, size, began):
+    """Shows on a terminal how far the push of a job's file is, which began then (`time.monotonic`)."""
+    if sys.stderr.isatty():
+        percent = 100 * sent // size
+        bar(f"job {job['id']}: pushing", percent, int(time.monotonic() - began), sent == size)
+
+
+def bar(what, percent, seconds, is_over):
+    done = WIDTH * percent // 100
+    clock = f"{seconds // 60}:{seconds % 60:02}"
+    line = f"{what} [{'#' * done}{'.' * (WIDTH - done)}] {percent:3}% {clock}"
+    print(f"\r\033[K{line}", end="\n" if is_over else "", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A stand-in for the API of OBS, as far as `osc cloudupload` asks it: the build results of a package."""
+"""A stand-in for the API of OBS, as far as `osc cloudupload` asks it: the build results of a package, and one of them."""
 
 import base64
 from pathlib import Path
@@ -22,6 +22,12 @@ class Obs(Server):
             raise Refusal(
                 401, status("Authentication required"), "text/xml", [("WWW-Authenticate", 'Basic realm="OBS"')]
             )
+        if path.count("/") == 6 and method == "GET" and path.startswith("/build/"):
+            project, repository, arch, package, name = path.split("/")[2:]
+            file = self.root / project / repository / arch / package / name
+            if not file.is_file():
+                raise Refusal(404, status(f"no such file '{name}'"), "text/xml")
+            return 200, file.read_bytes()
         _, build, project, result = path.split("/")
         if (method, build, result, query.pop("view")) != ("GET", "build", "_result", "binarylist"):
             raise Refusal(404, status(f"unknown request: {method} {path}"), "text/xml")

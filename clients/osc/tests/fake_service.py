@@ -1,8 +1,11 @@
-"""A cloud uploader in this process. Its requests and answers are those of docs/openapi.yaml, and no others."""
+"""A cloud uploader in this process. Its requests and answers are those of docs/openapi.yaml, and no others. It has an S3, which
+takes parts by their URLs."""
 
+import base64
 import http
 import json
 import re
+import zlib
 
 from tests.description import Call
 from tests.server import Refusal, Server
@@ -14,7 +17,14 @@ EXTERNAL_ID = "0123456789abcdef-of-tom"
 CREATED = 1795445844
 DELETED = 1795446000
 
+PART_SIZE = 10
+"""Bytes of the parts of a file that is pushed."""
+
 UPLOAD = {"project", "repository", "arch", "package", "filename"}
+
+
+HIDDEN = {"script", "upload", "parts", "pushed"}
+"""What the stand-in knows of a job beside what the API shows."""
 
 
 class Service(Server):
@@ -30,11 +40,15 @@ class Service(Server):
         self.quick_create_url = "https://eu-central-1.console.aws.amazon.com/cloudformation/home#/stacks/create/review"
         self.missing = []
         self.hiccups = 0
+        self.s3_answers = []
+        self.sent = []
 
     def answer(self, method, path, query, headers, body):
         if self.hiccups:
             self.hiccups -= 1
             raise Refusal(503, {"message": "Service Unavailable"})
+        if path.startswith("/s3/"):
+            return self.put_part(method, path, query, headers, body)
         call = Call(method, path)
         try:
             result = self.perform(call, method, path, query, headers, body)
@@ -60,6 +74,9 @@ class Service(Server):
             ("GET", r"/v1/jobs", self.list),
             ("POST", r"/v1/jobs", self.create),
             ("GET", r"/v1/jobs/(\d+)", self.look),
+            ("GET", r"/v1/jobs/(\d+)/push", self.push),
+            ("POST", r"/v1/jobs/(\d+)/push/parts", self.part_urls),
+            ("POST", r"/v1/jobs/(\d+)/push/done", self.push_done),
             ("POST", r"/v1/jobs/(\d+)/kill", self.kill),
             ("POST", r"/v1/jobs/(\d+)/retry", self.retry),
             ("DELETE", r"/v1/jobs/(\d+)/image", self.delete_image),
@@ -112,20 +129,22 @@ class Service(Server):
             "created": CREATED,
             "ended": None,
             **{name: body[name] for name in UPLOAD},
-            "size": 23097940,
+            "size": body["push"]["size"] if "push" in body else 23097940,
             "region": body.get("region", self.role["region"]),
             "ami_name": body.get("ami_name", body["filename"]),
             "ami": None,
             "image_deleted": None,
             "script": list(self.script),
             "upload": body,
+            "parts": {},
+            "pushed": None,
         }
         return self.shown(number)
 
     def shown(self, number):
         if number not in self.jobs:
             raise problem(404, "no such job")
-        return {name: value for name, value in self.jobs[number].items() if name not in ("script", "upload")}
+        return {name: value for name, value in self.jobs[number].items() if name not in HIDDEN}
 
     def list(self, query, _body):
         limit, before = int(query["limit"]), int(query.get("before", 2**31))
@@ -159,6 +178,64 @@ class Service(Server):
         if job["state"] != "succeeded":
             raise problem(409, f"job {number} is {job['state']}: only a job that has succeeded has an image")
         self.jobs[number]["image_deleted"] = DELETED
+        return self.shown(number)
+
+    def push(self, number, _query, _body):
+        job = self.pushed_job(number)
+        return {
+            "size": job["size"],
+            "part_size": PART_SIZE,
+            "parts": -(-job["size"] // PART_SIZE),
+            "missing": self.missing_parts(job),
+            "done": job["pushed"] is not None,
+        }
+
+    def pushed_job(self, number):
+        self.shown(number)
+        job = self.jobs[number]
+        if job["state"] == "failed":
+            raise problem(409, f"job {number} takes no file any more: it has failed: {job['details']}")
+        return job
+
+    def missing_parts(self, job):
+        return [number for number in range(1, -(-job["size"] // PART_SIZE) + 1) if number not in job["parts"]]
+
+    def part_urls(self, number, _query, body):
+        job = self.pushed_job(number)
+        self.sent.append(body["sent"])
+        parts = [
+            {
+                "number": part,
+                "size": min(PART_SIZE, job["size"] - (part - 1) * PART_SIZE),
+                "url": f"{self.url}/s3/{number}/{part}?signature={len(self.sent)}",
+            }
+            for part in body["numbers"]
+        ]
+        return {"parts": parts, "expires_in": 3600}
+
+    def put_part(self, method, path, query, headers, body):
+        """S3's answer. `s3_answers` has a status for each of the next requests; 0 is a connection that breaks."""
+        status = self.s3_answers.pop(0) if self.s3_answers else 200
+        if status == 0:
+            raise ConnectionResetError
+        if status != 200:
+            raise Refusal(status, b"<Error/>", "application/xml")
+        number, part = map(int, path.split("/")[2:])
+        job = self.jobs[number]
+        length = min(PART_SIZE, job["size"] - (part - 1) * PART_SIZE)
+        if method != "PUT" or len(body) != length or "Authorization" in headers or not query["signature"]:
+            raise Refusal(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", "application/xml")
+        job["parts"][part] = body
+        return 200, b""
+
+    def push_done(self, number, _query, body):
+        job = self.pushed_job(number)
+        if self.missing_parts(job):
+            raise problem(409, "1 parts of the file are missing")
+        file = b"".join(job["parts"][part] for part in sorted(job["parts"]))
+        if base64.b64decode(body["crc32"]) != zlib.crc32(file).to_bytes(4, "big"):
+            raise AssertionError("the client has computed another CRC32")
+        job["pushed"] = file
         return self.shown(number)
 
     def log(self, number, query, _body):

@@ -142,6 +142,15 @@ class OnStack(unittest.TestCase):
             self.assertIn("was deleted", self.fails("watch"))
             self.assertNotIn(self.succeeds("retry", "--watch").strip(), ("", ami))
 
+            # The image comes from here: from OBS by osc, and then from a file.
+            self.assertIn("ami-", self.succeeds("create", "--push", PROJECT, NAME, "--ami-name", "pushed", "--watch"))
+            file = Path(folder, "local.raw")
+            file.write_bytes(disk())
+            words = ["--file", file, "--arch", "x86_64", "--name", "local-image", "--watch"]
+            self.assertIn("ami-", self.succeeds("create", "--push", *words))
+            pushed = json.loads(self.succeeds("status", "--json"))
+            self.assertEqual((pushed["project"], pushed["size"]), ("local", len(disk())))
+
             # What the service refuses, it refuses in its own words.
             self.assertIn("'Secret'", self.fails("create", "Secret", NAME, "images", "x86_64", FILE))
             self.assertEqual(self.fails("status", "99999"), "no such job\n")

@@ -1,0 +1,221 @@
+"""The push of an image: read once, in its order, and put to S3 in parts, several at a time, with a few of them in memory."""
+
+import base64
+import concurrent.futures
+import contextlib
+import itertools
+import os
+import threading
+import time
+import urllib.parse
+import urllib.request
+import zlib
+from pathlib import Path
+
+import urllib3
+from osc import core
+
+from . import progress, terminal
+from .api import PASSING, Refused, Unreachable
+from .failure import Failure
+from .images import Image
+
+CONNECTIONS = 4
+"""As many as `receive` has to OBS, unless the operators say otherwise."""
+
+URLS = 100
+"""The most that the service gives at a time."""
+
+PAUSES = (1, 2, 4, 8, 16, 32, 60, 60, 60, 60)
+"""Seconds before each further attempt to put a part: about five minutes without a network."""
+
+REPORTED_EVERY = 5
+"""Seconds between two reports to the service of how far the push is."""
+
+SILENCE = 60
+"""Seconds without a byte after which a connection counts as broken."""
+
+LOCAL = "local"
+"""Project and repository in the record of an image that is not of OBS."""
+
+
+def local_image(source, arch, name):
+    """A local image as the image of a package, as the records of jobs have it."""
+    return Image(LOCAL, name, LOCAL, arch, source.name)
+
+
+class LocalFile:
+    """An image on this machine."""
+
+    def __init__(self, path):
+        self._file = open(path, "rb")  # closed by __exit__
+        self.name, self.size = Path(path).name, os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def read(self, size):
+        return self._file.read(size)
+
+
+class BuildResult:
+    """An image that OBS has, as osc's user may read it."""
+
+    def __init__(self, apiurl, image):
+        path = ["build", image.project, image.repository, image.arch, image.package, image.filename]
+        self._answer = core.http_GET(core.makeurl(apiurl, path))
+        length = self._answer.headers.get("Content-Length") or ""
+        if not length.isdecimal():
+            raise Failure(f"OBS does not tell how large {image.filename} is")
+        self.name, self.size = image.filename, int(length)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._answer.close()
+
+    def read(self, size):
+        try:
+            return self._answer.read(size)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            raise Failure(f"OBS cannot be read any more: {error}") from None
+
+
+def push(api, job, source):
+    """Puts what is missing of the job's file, and says that it is complete. Returns the job as it is then."""
+    number = job["id"]
+    state = api.push(number)
+    if source.size != state["size"]:
+        raise Failure(f"{source.name} has {source.size} bytes, and job {number} is of {state['size']}: it is another file")
+    if state["done"]:
+        return api.job(number)
+    try:
+        crc32 = Push(api, job, state).run(source)
+    except KeyboardInterrupt:
+        terminal.tell(f"\nGo on with 'osc cloudupload push {number}'.")
+        raise
+    return api.push_done(number, base64.b64encode(crc32.to_bytes(4, "big")).decode())
+
+
+class Push:
+    def __init__(self, api, job, state):
+        self._api, self._job = api, job
+        self._size, self._part_size, self._parts = state["size"], state["part_size"], state["parts"]
+        self._missing = set(state["missing"])
+        self._sent = self._size - sum(self._length(part) for part in self._missing)
+        self._urls, self._pool = {}, None
+        self._lock, self._reported, self._began = threading.Lock(), 0, time.monotonic()
+
+    def run(self, source):
+        """Puts the missing parts. Returns the CRC32 of the whole file."""
+        crc32 = 0
+        pending = set()
+        with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as senders:
+            try:
+                for part in range(1, self._parts + 1):
+                    body = self._read(source, self._length(part))
+                    crc32 = zlib.crc32(body, crc32)
+                    if part in self._missing:
+                        if len(pending) > CONNECTIONS:
+                            pending = self._wait_for_one(pending)
+                        pending.add(senders.submit(self._put, part, body))
+                    self._tell()
+                while pending:
+                    pending = self._wait_for_one(pending)
+                    self._tell()
+            except BaseException:
+                senders.shutdown(wait=False, cancel_futures=True)
+                raise
+        if source.read(1):
+            raise Failure(f"{source.name} has become larger while it was sent: push it again, with a new job")
+        progress.show_push(self._job, self._sent, self._size, self._began)
+        return crc32
+
+    def _length(self, part):
+        return min(self._part_size, self._size - (part - 1) * self._part_size)
+
+    def _read(self, source, size):
+        pieces, left = [], size
+        while left:
+            piece = source.read(left)
+            if not piece:
+                number = self._job["id"]
+                raise Failure(f"{source.name} ended early: go on with 'osc cloudupload push {number}'")
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @staticmethod
+    def _wait_for_one(pending):
+        done, pending = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+        for sent in done:
+            sent.result()
+        return pending
+
+    def _put(self, part, body):
+        pauses = iter(PAUSES)
+        while True:
+            reason = self._attempt(part, body)
+            if reason is None:
+                break
+            pause = next(pauses, None)
+            if pause is None:
+                number = self._job["id"]
+                raise Failure(f"part {part} cannot be put ({reason}): go on with 'osc cloudupload push {number}'")
+            time.sleep(pause)
+        with self._lock:
+            self._sent += len(body)
+
+    def _attempt(self, part, body):
+        """Puts a part. Returns why it is not there; None if it is."""
+        try:
+            url = self._url(part)
+            answer = self._pool_of(url).request("PUT", url, body=body, retries=False, redirect=False)
+        except (urllib3.exceptions.HTTPError, Unreachable) as error:
+            return error
+        except Refused as refused:
+            if refused.status in PASSING:
+                return refused
+            raise
+        if answer.status == 200:
+            return None
+        # Whatever the reason is, the URL may be too old for another attempt. If the job has ended, there is none.
+        with self._lock:
+            self._urls.pop(part, None)
+        return f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
+
+    def _url(self, part):
+        with self._lock:
+            if part not in self._urls:
+                following = (number for number in range(part, self._parts + 1) if number in self._missing)
+                numbers = list(itertools.islice(following, URLS))
+                self._urls.update(self._api.part_urls(self._job["id"], numbers, self._sent))
+            return self._urls[part]
+
+    def _pool_of(self, url):
+        with self._lock:
+            self._pool = self._pool or connections(url)
+            return self._pool
+
+    def _tell(self):
+        """Tells the user how far the push is, and the service now and then."""
+        progress.show_push(self._job, self._sent, self._size, self._began)
+        now = time.monotonic()
+        if now - self._reported >= REPORTED_EVERY:
+            self._reported = now
+            with contextlib.suppress(Unreachable):  # who sends parts finds out what is wrong
+                self._api.part_urls(self._job["id"], [], self._sent)
+
+
+def connections(url):
+    """Connections that are kept from part to part, by a proxy if this machine has one for the address."""
+    options = {"maxsize": CONNECTIONS, "timeout": SILENCE}
+    address = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(address.scheme)
+    if proxy and not urllib.request.proxy_bypass(address.hostname):
+        return urllib3.ProxyManager(proxy, **options)
+    return urllib3.PoolManager(**options)
