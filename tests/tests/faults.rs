@@ -29,7 +29,7 @@ const CALLS: [(Scenario, &str, &str, CallFault); 31] = [
     (Scenario::Upload(Route::Copy), function::POLL, "ec2:ModifySnapshotAttribute", CallFault::ServerError),
     (Scenario::KilledSealed(Route::Copy), function::FINISH, "ec2:DeleteSnapshot", CallFault::FunctionKilled),
     (Scenario::Pushed, function::PUSH, "dynamodb:UpdateItem", CallFault::FunctionKilled),
-    (Scenario::Pushed, function::RECEIVE, "s3:CompleteMultipartUpload", CallFault::Timeout),
+    (Scenario::Pushed, function::RECEIVE, "s3:CompleteMultipartUpload", CallFault::ServerError),
     (Scenario::Pushed, function::RECEIVE, "s3:ListParts", CallFault::Denied),
     (Scenario::Request(Request::CreatePush), function::API, "s3:CreateMultipartUpload", CallFault::FunctionKilled),
     (Scenario::Request(Request::PushDone), function::API, "states:SendTaskSuccess", CallFault::Denied),

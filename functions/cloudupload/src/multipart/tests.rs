@@ -302,7 +302,7 @@ fn a_file_is_cut_into_parts_of_one_size_but_for_the_last() {
     assert_eq!(lengths(part + 1), (2, part, 1));
     assert_eq!(lengths(10_000 * part), (10_000, part, part));
     let larger = 9 << 20;
-    assert_eq!(lengths(10_000 * part + 1), (8_889, larger, 7 << 20 | 1));
+    assert_eq!(lengths(10_000 * part + 1), (8_889, larger, (8 << 20) + 1));
     let largest = 5 << 30;
     assert_eq!(lengths(Parts::LARGEST_FILE), (10_000, largest, largest));
 }
