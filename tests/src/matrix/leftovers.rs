@@ -1,8 +1,8 @@
 //! What is left of a job.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use tokio::fs;
+use tokio::{fs, time::sleep};
 
 use super::{harness::Harness, outcome::Outcome};
 use crate::{Job, JobId, Stack, disk, env_var, stack::snapshots};
@@ -28,7 +28,9 @@ impl Harness {
     pub async fn leftovers_after_sweep(&self, stack: &Stack, job: &Job) -> Vec<String> {
         self.sweep_later(job.id()).await;
         if !job.is_final() {
-            // That sweep ended it. A job that fails is looked at once more, a quarter of an hour after its end.
+            // That sweep ended it. A job that fails is looked at once more, a quarter of an hour after its end. The
+            // execution that does it is named after the second.
+            sleep(Duration::from_secs(1)).await;
             self.sweep_later(job.id()).await;
         }
         let mut leftovers = self.leftovers(stack, job).await;
