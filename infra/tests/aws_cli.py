@@ -13,7 +13,10 @@ import botocore.session
 from botocore import xform_name
 from botocore.validate import ParamValidator
 
-GLOBAL_OPTIONS = {"region", "output", "query", "profile", "endpoint-url", "no-cli-pager", "cli-binary-format"}
+GLOBAL_OPTIONS = {
+    *("region", "output", "query", "profile", "endpoint-url", "no-cli-pager", "cli-binary-format"),
+    "cli-read-timeout",
+}
 PAGING_OPTIONS = {"max-items", "page-size", "starting-token"}
 
 CUSTOM = {

@@ -35,7 +35,7 @@ class Alarms(unittest.TestCase):
                     self.assertRegex(cause, rf"\b{alarm['Threshold']}\b")
                 # That one tells the seven days of an execution instead.
                 if name != "UploadTimedOut":
-                    words = {10: "ten minutes", 60: "an hour"}.get(minutes, f"{minutes} minutes")
+                    words = {10: "ten minutes", 60: "an hour", 26 * 60: "26 hours"}.get(minutes, f"{minutes} minutes")
                     self.assertIn(words, cause)
 
 

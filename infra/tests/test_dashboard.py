@@ -78,6 +78,18 @@ def described():
     }
 
 
+def alarms_shown(of_canary):
+    """The alarms on the dashboard, if this is put in for the canary's."""
+    widgets = json.loads(BODY[0].replace("${CanaryAlarm}", of_canary))["widgets"]
+    (shown,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    names = [re.fullmatch(r"\$\{(\w+)\.Arn\}", alarm).group(1) for alarm in shown]
+    return set(names)
+
+
+def is_canary_s_alarm(resource):
+    return resource["Type"] == "AWS::CloudWatch::Alarm" and resource.get("Condition") == "HasCanary"
+
+
 class Dashboard(unittest.TestCase):
     def test_widgets_do_not_overlap(self):
         cells = [
@@ -91,8 +103,14 @@ class Dashboard(unittest.TestCase):
         self.assertTrue(all(x < WIDTH for x, _ in cells))
 
     def test_it_shows_all_alarms(self):
-        (shown,) = [widget["properties"]["alarms"] for widget in WIDGETS if widget["type"] == "alarm"]
-        self.assertEqual(sorted(shown), sorted(f"${{{name}.Arn}}" for name in of_type("AWS::CloudWatch::Alarm")))
+        with_canary = set(of_type("AWS::CloudWatch::Alarm"))
+        self.assertEqual(alarms_shown(BODY[1]["CanaryAlarm"]["Fn::If"][1]["Fn::Sub"]), with_canary)
+
+    def test_it_names_no_alarm_that_is_not_there(self):
+        (name,) = [name for name, resource in RESOURCES.items() if is_canary_s_alarm(resource)]
+        self.assertEqual(BODY[1]["CanaryAlarm"]["Fn::If"][0], "HasCanary")
+        without = BODY[1]["CanaryAlarm"]["Fn::If"][2]
+        self.assertEqual(alarms_shown(without), set(of_type("AWS::CloudWatch::Alarm")) - {name})
 
     def test_it_costs_nothing(self):
         # It is not known whether those that a search finds count: so they do.

@@ -30,13 +30,11 @@ pub enum ImageRemovalError {
     },
     #[error(
         "{failure}. The role {role} does not allow that, or the image has lost its tag {key}: allow it and try again, or \
-         remove {ami} and {snapshot} yourself",
+         remove AMI and snapshot yourself",
         key = tags::JOB
     )]
     NotAllowed {
-        role: RoleArn,
-        ami: AmiId,
-        snapshot: SnapshotId,
+        role: Box<RoleArn>,
         #[source]
         failure: Failure,
     },
@@ -54,9 +52,7 @@ impl Session<'_> {
     ) -> Result<(), ImageRemovalError> {
         let told = |failure: Failure| match failure.has_code("UnauthorizedOperation") {
             true => ImageRemovalError::NotAllowed {
-                role: self.job.request.ec2.role.clone(),
-                ami: ami.clone(),
-                snapshot: snapshot.clone(),
+                role: Box::new(self.job.request.ec2.role.clone()),
                 failure,
             },
             false => ImageRemovalError::Aws(failure),
@@ -209,7 +205,7 @@ mod tests {
             );
             assert!(text.starts_with(&start), "{text}");
             assert!(
-                text.ends_with("or remove ami-1 and snap-1 yourself"),
+                text.ends_with("or remove AMI and snapshot yourself"),
                 "{text}"
             );
             assert!(!is_transient(&error));

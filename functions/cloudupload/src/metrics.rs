@@ -32,6 +32,8 @@ const STEPS_RETRIED: &str = "StepsRetried";
 const PUTS_THROTTLED: &str = "PutsThrottled";
 const DOLLARS: &str = "Dollars";
 const GB_SECONDS: &str = "GbSeconds";
+const CANARY_IMAGES: &str = "CanaryImages";
+const CANARY_SECONDS: &str = "CanarySeconds";
 
 /// The metrics of one function.
 #[derive(Clone, Copy)]
@@ -58,7 +60,7 @@ impl Metrics {
 }
 
 fn describe() {
-    for name in [JOB_SECONDS, STATE_SECONDS, UPLOAD_SECONDS] {
+    for name in [JOB_SECONDS, STATE_SECONDS, UPLOAD_SECONDS, CANARY_SECONDS] {
         metrics::describe_histogram!(name, Unit::Seconds, "");
     }
     for name in [IMAGE_BYTES, BYTES] {
@@ -67,7 +69,7 @@ fn describe() {
     for name in [JOBS, RETRIES, STEPS_RETRIED, PUTS_THROTTLED] {
         metrics::describe_counter!(name, Unit::Count, "");
     }
-    for name in [JOBS_WAITING, JOBS_UPLOADING, EVENTS_UNSENT] {
+    for name in [JOBS_WAITING, JOBS_UPLOADING, EVENTS_UNSENT, CANARY_IMAGES] {
         metrics::describe_gauge!(name, Unit::Count, "");
     }
 }
@@ -174,6 +176,15 @@ pub fn put_throttled() {
     metrics::counter!(PUTS_THROTTLED).increment(1);
 }
 
+/// How long the canary's image took to become an AMI and to be removed again, if it did. A gauge, as a counter does not tell
+/// that it is still 0.
+pub fn canary(took: Option<Duration>) {
+    metrics::gauge!(CANARY_IMAGES).set(if took.is_some() { 1.0 } else { 0.0 });
+    if let Some(took) = took {
+        metrics::histogram!(CANARY_SECONDS).record(took.as_secs_f64());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -243,6 +254,20 @@ mod tests {
         assert_eq!(paid_by("service")["Dollars"], json!([0.001]));
         assert_eq!(paid_by("user")["Dollars"], json!([0.02]));
         assert_eq!(line("GbSeconds").unwrap()["GbSeconds"], json!([2.0]));
+        let canary_line = |lines: &[Value]| {
+            let line = lines
+                .iter()
+                .find(|line| line["CanaryImages"] != Value::Null);
+            line.unwrap().clone()
+        };
+        canary(Some(Duration::from_secs(90)));
+        let made = canary_line(&flush());
+        assert_eq!(made["CanaryImages"], 1.0);
+        assert_eq!(made["CanarySeconds"], json!([90.0]));
+        canary(None);
+        let none = canary_line(&flush());
+        assert_eq!(none["CanaryImages"], 0.0);
+        assert_eq!(none["CanarySeconds"], Value::Null);
         // What did not happen again is not written again.
         assert!(flush().iter().all(|line| line["Jobs"] == Value::Null));
     }

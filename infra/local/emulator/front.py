@@ -25,6 +25,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.sigv4 import decode_header_value
 from ministack.services import apigateway, lambda_svc
+from ministack.services.cloudformation import provisioners
 
 log = logging.getLogger("front")
 
@@ -196,7 +197,22 @@ def answer_size(answer: Any) -> int:
     return len(answer) if isinstance(answer, (str, bytes)) else len(json.dumps(answer, ensure_ascii=False).encode())
 
 
+def reachable(change: Any) -> Any:
+    """With an address in `ApiEndpoint` that every client can resolve; functions call the API by it. It leads past the
+    front, to whichever API it names."""
+
+    def changed(*arguments: Any, **options: Any) -> tuple[str, dict[str, str]]:
+        api_id, attributes = change(*arguments, **options)
+        address = f"http://127.0.0.1:{apigateway._PORT}/_aws/execute-api/{api_id}/{STAGE}"
+        return api_id, {**attributes, "ApiEndpoint": address}
+
+    return changed
+
+
 def install() -> None:
+    of_cloudformation = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    for change in ("create", "update"):
+        of_cloudformation[change] = reachable(of_cloudformation[change])
     lambda_svc.lambda_execute_result_to_api_proxy_response = gateway_answer(
         lambda_svc.lambda_execute_result_to_api_proxy_response
     )

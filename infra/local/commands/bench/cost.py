@@ -37,7 +37,8 @@ def price(job):
 def idle():
     """What a month without jobs costs: a text."""
     template = (TOP / "infra" / "template.yaml").read_text()
-    alarms = len(re.findall(r"^    Type: AWS::CloudWatch::Alarm$", template, re.MULTILINE))
+    # But for the canary's, which is not there without parameters of its own.
+    alarms = len(re.findall(r"^    Type: AWS::CloudWatch::Alarm$(?!\n    Condition:)", template, re.MULTILINE))
     sweeper = SWEEPS * (
         prices.LAMBDA_CALL
         + SWEEP_GB_SECONDS * prices.LAMBDA_GB_SECOND

@@ -10,6 +10,7 @@ EXPECTED = {
     "EventsUnsent",
     *("Bytes", "Retries", "StepsRetried", "PutsThrottled"),
     *("Dollars", "GbSeconds"),
+    *("CanaryImages", "CanarySeconds"),
 }
 ENDS = {"succeeded", "killed", "refused"}
 """Ends that jobs of the tests have."""

@@ -20,6 +20,9 @@ REGION = "us-east-1"
 # takes an access key of twelve digits for the root of that account (infra/local/emulator/README.md).
 USER_ACCOUNT, USER_REGION = "111122223333", "eu-central-1"
 
+CANARY_IMAGE = "Cloud:Images/images/x86_64/canary/disk.raw.xz"
+"""Where the tests put the canary's image (tests/tests/canary.rs)."""
+
 
 def architecture_here():
     """This machine's, as the template's parameter Architecture names it."""
@@ -102,8 +105,20 @@ class Deployment:
         # The release before this one has no such parameter: it has no users.
         if "AllowedProjects:" in self.template.read_text():
             parameters["AllowedProjects"] = "Cloud:*"
+        # Nor a canary.
+        if "CanaryImage:" in self.template.read_text():
+            parameters |= self.canary()
         parameters |= self.parameters
         self.deploy(STACK, self.template, "test", REGION, parameters)
+
+    def canary(self):
+        """Parameters of a canary in the user's account. It runs when a test invokes it."""
+        return {
+            "CanaryImage": CANARY_IMAGE,
+            "CanaryRoleArn": f"arn:aws:iam::{USER_ACCOUNT}:role/{USER_STACK}",
+            "CanaryExternalId": self.external_id.read_text(),
+            "CanaryRegion": USER_REGION,
+        }
 
     def deploy_user(self, service_account):
         """Both of the user's stacks, one after the other: SAM makes a bucket for its templates with the first."""

@@ -141,6 +141,8 @@ def write_settings(folder, url, deployment, data, obs_root, faults_url):
         # Versions before there were events have none.
         "OUTBOX_TABLE": service.get("OutboxTable", ""),
         "SWEEP_FUNCTION": service["SweepFunction"],
+        # An earlier release has no canary.
+        "CANARY_FUNCTION": service.get("CanaryFunction", ""),
         "STAGING_BUCKET": service["StagingBucket"],
         "JOB_LOG_GROUP": service["JobLogGroup"],
         "FUNCTION_LOG_GROUP": service["FunctionLogGroup"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,29 @@ class Api(Case):
         self.assertEqual(event["requestContext"]["http"]["method"], "POST")
         self.assertEqual((event["headers"]["x-two"], event["headers"]["x-forwarded-for"]), ("a", "127.0.0.1"))
         self.assertIn("apigw-requestid", headers)
+
+    def test_the_endpoint_of_a_stack(self) -> None:
+        # A request that is not signed is one to the APIs of this account.
+        account = "000000000000"
+        stacks, gateway = emulator.client("cloudformation", account), emulator.client("apigatewayv2", account)
+        api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "deployed", "ProtocolType": "HTTP"}}
+        outputs = {"Id": {"Value": {"Ref": "Api"}}, "Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}}}
+        stacks.create_stack(StackName="api", TemplateBody=json.dumps({"Resources": {"Api": api}, "Outputs": outputs}))
+        stacks.get_waiter("stack_create_complete").wait(StackName="api", WaiterConfig={"Delay": 1})
+        (stack,) = stacks.describe_stacks(StackName="api")["Stacks"]
+        told = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        gateway.create_stage(ApiId=told["Id"], StageName="$default", AutoDeploy=True)
+        echo = function("echo", role("function", "lambda", account=account), BOOTSTRAP, account)
+        integration = gateway.create_integration(
+            ApiId=told["Id"], IntegrationType="AWS_PROXY", IntegrationUri=echo, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        gateway.create_route(ApiId=told["Id"], RouteKey="$default", Target=f"integrations/{integration}")
+        url = f"{told['Url']}/cloudupload/17?cmd=kill"
+        request = urllib.request.Request(url, headers={"Authorization": "Basic eDp5"})
+        with urllib.request.urlopen(request) as answer:
+            event = json.load(answer)
+        self.assertEqual((event["rawPath"], event["rawQueryString"]), ("/cloudupload/17", "cmd=kill"))
+        self.assertEqual(event["headers"]["authorization"], "Basic eDp5")
 
     def test_escapes_in_the_path(self) -> None:
         """As captured on AWS (hotsock/voker pull request 8)."""
