@@ -1,7 +1,7 @@
 //! Kills a job.
 
 use cloudupload::{
-    job::{Job, JobId, JobSummary},
+    job::{Job, JobId, JobSummary, TaskToken},
     store::StoreError,
 };
 use lambda_http::tracing;
@@ -32,11 +32,16 @@ impl Access<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Some(token) = &job.token
+        self.end_wait(id, job.token.as_ref()).await;
+        Ok(job)
+    }
+
+    /// Wakes the execution of a job that has ended, if it waits.
+    pub(super) async fn end_wait(self, id: JobId, token: Option<&TaskToken>) {
+        if let Some(token) = token
             && let Err(failure) = self.api.tokens.fail(token).await
         {
             tracing::error!(job = %id, "the sweeper will have to end the wait: {failure}");
         }
-        Ok(job)
     }
 }

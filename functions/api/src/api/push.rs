@@ -119,6 +119,20 @@ impl Access<'_> {
         Ok(job.into())
     }
 
+    /// Fails a job whose file will not come, for a reason that its user reads.
+    pub async fn abort_push(self, id: JobId, reason: &str) -> Result<JobSummary, ApiError> {
+        let job = self.pushed_job(id).await?;
+        if job.artifacts.pushed() {
+            return Err(ApiError::PushedAlready(id));
+        }
+        let job = self.api.jobs.fail(id, reason).await.map_err(over)?;
+        tracing::info!(job = %id, "the push was aborted by {}: {reason}", self.caller);
+        let line = format!("The push was aborted: {reason}");
+        self.api.journal.of(id).line(line).await;
+        self.end_wait(id, job.token.as_ref()).await;
+        Ok(job.into())
+    }
+
     /// An open job whose file is pushed, if the caller may see it.
     async fn pushed_job(self, id: JobId) -> Result<Job, ApiError> {
         let job = match self.api.jobs.get(id).await {

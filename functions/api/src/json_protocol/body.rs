@@ -169,6 +169,28 @@ fn bytes(key: &str, number: &Number) -> Result<u64, Problem> {
         .ok_or_else(|| Problem::bad_request(format!("{key} {number} is no number of bytes")))
 }
 
+/// Why a file is not pushed to its end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbortedPush {
+    reason: String,
+}
+
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 500;
+
+impl AbortedPush {
+    pub fn read(self) -> Result<String, Problem> {
+        let is_line = !self.reason.chars().any(char::is_control);
+        match self.reason.chars().count() {
+            1..=LONGEST_REASON if is_line => Ok(self.reason),
+            _ => Err(Problem::bad_request(format!(
+                "reason must be a line of 1 to {LONGEST_REASON} characters"
+            ))),
+        }
+    }
+}
+
 /// What is said of a pushed file that is complete.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

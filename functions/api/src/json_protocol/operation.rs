@@ -58,6 +58,7 @@ pub enum Operation {
         sent: Option<u64>,
     },
     PushDone(JobId, Crc32),
+    AbortPush(JobId, String),
     RetryJob(JobId),
     RemoveImage(JobId),
     Log {
@@ -92,6 +93,7 @@ enum Resource {
     Push(JobId),
     PushParts(JobId),
     PushDone(JobId),
+    PushAbort(JobId),
     Retry(JobId),
     Image(JobId),
     Log(JobId),
@@ -153,6 +155,9 @@ impl Operation {
                 let (numbers, sent) = body::read::<body::WantedParts>(request)?.read()?;
                 Self::PartUrls { job, numbers, sent }
             }
+            (Resource::PushAbort(id), &Method::POST) => {
+                Self::AbortPush(id, body::read::<body::AbortedPush>(request)?.read()?)
+            }
             (Resource::PushDone(id), &Method::POST) => {
                 Self::PushDone(id, body::read::<body::PushedFile>(request)?.crc32)
             }
@@ -206,6 +211,7 @@ impl Resource {
             ["jobs", id, "push"] => Self::Push(job(id)?),
             ["jobs", id, "push", "parts"] => Self::PushParts(job(id)?),
             ["jobs", id, "push", "done"] => Self::PushDone(job(id)?),
+            ["jobs", id, "push", "abort"] => Self::PushAbort(job(id)?),
             ["jobs", id, "retry"] => Self::Retry(job(id)?),
             ["jobs", id, "image"] => Self::Image(job(id)?),
             ["jobs", id, "log"] => Self::Log(job(id)?),
@@ -234,7 +240,11 @@ impl Resource {
             | Self::Repositories(_)
             | Self::Packages(_)
             | Self::Images(..) => &["GET", "HEAD"],
-            Self::Kill(_) | Self::PushParts(_) | Self::PushDone(_) | Self::Retry(_) => &["POST"],
+            Self::Kill(_)
+            | Self::PushParts(_)
+            | Self::PushDone(_)
+            | Self::PushAbort(_)
+            | Self::Retry(_) => &["POST"],
         }
     }
 }
@@ -502,6 +512,8 @@ mod tests {
             ),
             ("done", r#"{"crc32": "5"}"#, "'5' is no CRC32"),
             ("done", "{}", "missing field `crc32`"),
+            ("abort", r#"{"reason": ""}"#, "reason must be a line"),
+            ("abort", r#"{"reason": "a\nb"}"#, "reason must be a line"),
         ] {
             let (status, summary) = refused("POST", &format!("/v1/jobs/17/push/{target}"), body);
             assert_eq!(status, 400, "{body}");
