@@ -41,6 +41,7 @@ class Service(Server):
         self.missing = []
         self.hiccups = 0
         self.s3_answers = []
+        self.refused_urls = []
         self.sent = []
 
     def answer(self, method, path, query, headers, body):
@@ -219,6 +220,7 @@ class Service(Server):
         if status == 0:
             raise ConnectionResetError
         if status != 200:
+            self.refused_urls.append(f"{path}?signature={query['signature']}")
             raise Refusal(status, b"<Error/>", "application/xml")
         number, part = map(int, path.split("/")[2:])
         job = self.jobs[number]
