@@ -143,11 +143,12 @@ class OnStack(unittest.TestCase):
             self.assertNotIn(self.succeeds("retry", "--watch").strip(), ("", ami))
 
             # The image comes from here: from OBS by osc, and then from a file.
-            self.assertIn("ami-", self.succeeds("create", "--push", PROJECT, NAME, "--ami-name", "pushed", "--watch"))
+            name = f"osc pushed {secrets.token_hex(4)}"
+            self.assertIn("ami-", self.succeeds("create", "--push", PROJECT, NAME, "--ami-name", name, "--watch"))
             file = Path(folder, "local.raw")
             file.write_bytes(disk())
-            words = ["--file", file, "--arch", "x86_64", "--name", "local-image", "--watch"]
-            self.assertIn("ami-", self.succeeds("create", "--push", *words))
+            words = ["--file", file, "--arch", "x86_64", "--name", "local-image", "--ami-name", f"{name} from a file"]
+            self.assertIn("ami-", self.succeeds("create", "--push", *words, "--watch"))
             pushed = json.loads(self.succeeds("status", "--json"))
             self.assertEqual((pushed["project"], pushed["size"]), ("local", len(disk())))
 

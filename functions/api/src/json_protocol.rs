@@ -76,10 +76,9 @@ pub async fn perform(
             let urls = access.part_urls(job, &numbers, sent).await?;
             answer::json(200, &answer::part_urls(&urls))
         }
-        Operation::AbortPush(id, reason) => answer::json(
-            200,
-            &answer::job(&access.abort_push(id, &reason).await?),
-        ),
+        Operation::AbortPush(id, reason) => {
+            answer::json(200, &answer::job(&access.abort_push(id, &reason).await?))
+        }
         Operation::PushDone(id, crc32) => {
             answer::json(200, &answer::job(&access.push_done(id, crc32).await?))
         }

@@ -10,9 +10,10 @@ from common import local_stack, uploads
 from common.failure import Failure
 from common.paths import LOCAL, TARGET
 from common.process import output
-from test_obs import expectations
+from test_obs import expectations, relays
 from test_obs.nginx import Nginx
 from test_obs.ports import Ports
+from test_obs.relay import Relay
 from test_obs.source_server import SourceServer
 
 FIRST_JOB = 100_000
@@ -45,10 +46,15 @@ def run(options):
             nginx = Nginx(folder, env, ports)
             by_nginx = SourceServer(folder, "source-server", ports.source_server, ports, nginx.uploader)
             direct = SourceServer(folder, "source-server-direct", ports.direct_source_server, ports, nginx.direct)
-            for service in (nginx, by_nginx, direct):
+            relay = Relay(folder, env, ports)
+            relayed = SourceServer(folder, "source-server-relay", ports.relayed_source_server, ports, relay.url)
+            for service in (nginx, by_nginx, direct, relay, relayed):
                 services.append(service)
                 service.up()
-            expectations.check_all(env, FILE, nginx.frontend, by_nginx.url, direct.url, image.stat().st_size)
+            size = image.stat().st_size
+            expectations.check_all(env, FILE, nginx.frontend, by_nginx.url, direct.url, relayed.url, size)
+            stalled = uploads.publish(env, uploads.build_result(relays.STALLED), image, FILE)
+            relays.check(relay, expectations.Door("source server by the relay", relayed.url, env, FILE, size), stalled)
         finally:
             for service in services:
                 service.down()

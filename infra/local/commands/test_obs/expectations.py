@@ -64,8 +64,8 @@ class Door:
     def ask(self, method, path, body=None, **headers):
         return ask(method, f"{self.url}{path}", body, **{**AS_FRONTEND, **headers})
 
-    def create(self, ami_name, target="ec2", **changes):
-        build = uploads.build_result("leap-ec2")
+    def create(self, ami_name, target="ec2", package="leap-ec2", **changes):
+        build = uploads.build_result(package)
         path = f"/cloudupload?{query(**build, filename=self.filename, user='tom', target=target)}"
         wishes = {
             "arn": self.env["USER_ROLE_ARN"],
@@ -101,18 +101,20 @@ class Door:
         print(f"    {self.name:<30} {what}", flush=True)
 
 
-def check_all(env, filename, frontend, source_server, direct, size):
-    """Every check, the frontend's door first. `direct` is a source server that calls the API without nginx."""
+def check_all(env, filename, frontend, source_server, direct, relayed, size):
+    """Every check, the frontend's door first. `direct` is a source server that calls the API without nginx, and `relayed` one
+    that calls the relay."""
     front = Door("nginx for the frontend", frontend, env, filename, size)
     source = Door("source server by nginx", source_server, env, filename, size)
     alone = Door("source server by itself", direct, env, filename, size)
-    doors = (front, source, alone)
+    by_relay = Door("source server by the relay", relayed, env, filename, size)
+    doors = (front, source, alone, by_relay)
     jobs = {door: create(door) for door in doors}
     for door in doors:
         check_daemons(door)
         check_refusals(door)
     check_refused_request(front)
-    for door in (source, alone):
+    for door in (source, alone, by_relay):
         check_refused_jobs(door)
     for door in doors:
         wait_for_success(door, jobs[door])
@@ -121,7 +123,11 @@ def check_all(env, filename, frontend, source_server, direct, size):
     # It takes no compressed answer, which nginx then unpacks.
     check_list(source, encoding=None)
     check_form(env, jobs[front])
+    check_list(by_relay, encoding=None)
     check_image(alone)
+    log = by_relay.ask("GET", f"/cloudupload/{jobs[by_relay]}/_log?nostream=1&start=0").text
+    if f"Received {size} bytes of {filename}, CRC32 " not in log:
+        raise Failure(f"{by_relay.name}: the image was not pushed:\n{log}")
 
 
 def create(door):

@@ -7,6 +7,7 @@ class Ports:
         self.source_server, self.direct_source_server = first + 3, first + 4
         # The three servers of nginx: both doors, and API Gateway's TLS.
         self.uploader, self.frontend, self.tls = first + 5, first + 6, first + 7
+        self.relay, self.relayed_source_server = first + 8, first + 9
 
     def of_the_stack(self):
         return ["--port", self.aws, "--api-port", self.api, "--obs-port", self.obs]

@@ -1,0 +1,125 @@
+//! The jobs whose images come in, also as files in a folder: a relay that starts ends those that another one was interrupted
+//! in. Their images cannot be asked for again.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::job::JobId;
+
+#[derive(Clone)]
+pub struct UnderWay {
+    folder: PathBuf,
+    jobs: Arc<Mutex<BTreeSet<JobId>>>,
+}
+
+/// A job whose image comes in. Dropping it takes the job off the list.
+pub struct Entry {
+    list: UnderWay,
+    job: JobId,
+}
+
+/// Why a job does not get on the list.
+#[derive(Debug, thiserror::Error)]
+pub enum NotListed {
+    #[error("the image of job {0} comes in already")]
+    Already(JobId),
+    #[error("{file} cannot be written: {error}")]
+    Io { file: PathBuf, error: io::Error },
+}
+
+impl UnderWay {
+    /// The list in this folder.
+    pub fn at(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            jobs: Arc::default(),
+        })
+    }
+
+    /// Puts a job on the list.
+    pub fn add(&self, job: JobId) -> Result<Entry, NotListed> {
+        if !self.jobs().insert(job) {
+            return Err(NotListed::Already(job));
+        }
+        let entry = Entry {
+            list: self.clone(),
+            job,
+        };
+        let file = self.file(job);
+        let written = File::create(&file).and_then(|file| file.sync_all());
+        match written {
+            Ok(()) => Ok(entry),
+            Err(error) => Err(NotListed::Io { file, error }),
+        }
+    }
+
+    /// The jobs that an earlier relay has left on the list. They are on this one's, too.
+    pub fn left(&self) -> io::Result<Vec<Entry>> {
+        let mut left = Vec::new();
+        for file in fs::read_dir(&self.folder)? {
+            let name = file?.file_name();
+            if let Some(job) = name.to_str().and_then(|name| name.parse().ok()) {
+                self.jobs().insert(job);
+                left.push(Entry {
+                    list: self.clone(),
+                    job,
+                });
+            }
+        }
+        Ok(left)
+    }
+
+    fn file(&self, job: JobId) -> PathBuf {
+        self.folder.join(job.to_string())
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let file = self.list.file(self.job);
+        if let Err(error) = fs::remove_file(&file) {
+            eprintln!("{} cannot be removed: {error}", file.display());
+        }
+        self.list.jobs().remove(&self.job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_on_the_list_once_and_until_it_is_dropped() {
+        let folder = std::env::temp_dir().join(format!("relay-{}", std::process::id()));
+        let list = UnderWay::at(&folder).unwrap();
+        let job = |number: &str| number.parse::<JobId>().unwrap();
+        let entry = list.add(job("17")).unwrap();
+        assert!(matches!(list.add(job("17")), Err(NotListed::Already(_))));
+        drop(entry);
+        std::mem::forget(list.add(job("18")).unwrap());
+
+        let next = UnderWay::at(&folder).unwrap();
+        let left = next.left().unwrap();
+        assert_eq!(left.iter().map(Entry::job).collect::<Vec<_>>(), [job("18")]);
+        assert!(matches!(next.add(job("18")), Err(NotListed::Already(_))));
+        drop(left);
+        assert!(next.left().unwrap().is_empty());
+        fs::remove_dir(folder).unwrap();
+    }
+}
