@@ -118,7 +118,7 @@ impl UsageCounter {
 fn transitions(step: &str) -> u64 {
     match step {
         "connect" | "deregister" => 0, // no steps: `api` invokes them
-        "preflight" => 2,              // Begin
+        "preflight" => 3,              // Begin, Pushed?
         "receive" => 2,                // Received?
         "prepare" => 2,                // Transfer, whose slices are states of their own
         "poll" => 3,                   // Wait, Imported?
