@@ -127,6 +127,11 @@ def start_api(env, runtime, dynamodb, variables=None):
         "FRONTEND_SECRET": env["FRONTEND_SECRET"],
         "CALLERS_TABLE": env["CALLERS_TABLE"],
         "CALLERS_WITHOUT_SECRET": "refused",
+        "USERS_TABLE": env["USERS_TABLE"],
+        "USERS_ARE_OBS_USERS": "no",
+        # Nobody connects a role or removes an image here.
+        "CONNECT_FUNCTION": "connect",
+        "DEREGISTER_FUNCTION": "deregister",
     }
     return start(runtime, 256, env, variables)
 
