@@ -13,10 +13,6 @@ use tests::{
 /// last state, the slot and who gets it next, the clean-up's note, and the usage.
 const AFTER_THE_LINES: std::ops::RangeInclusive<u64> = 5..=14;
 
-/// Calls of which the proxy does not know the job: `receive` and `prepare` begin with a transaction, before they read the
-/// record.
-const UNKNOWN: u64 = 2;
-
 /// Calls that the proxy saw and nobody waited for the answer: a step that is done gives up its question whether its job is
 /// open, and `transfer` its look at the other writers.
 const GIVEN_UP: u64 = 2;
@@ -75,7 +71,7 @@ async fn assert_counted(stack: &Stack, route: Route) {
 
     let seen = calls_seen(job.id()).await;
     let (user, own) = (record.number("user_calls"), record.number("own_calls"));
-    let given_up = (UNKNOWN + seen.values().sum::<u64>()).checked_sub(user + own);
+    let given_up = seen.values().sum::<u64>().checked_sub(user + own);
     assert!(
         given_up.is_some_and(|calls| calls <= GIVEN_UP),
         "{route}: {user} + {own} of {seen:?}"

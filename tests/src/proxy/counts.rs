@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{call::Call, caller::Caller};
+use crate::function;
 
 /// A call, with the function that makes it and the job that it is for. Without a function, another program makes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +44,7 @@ impl CallCounts {
     pub fn add(&self, caller: Option<&Caller>, call: &Call, body: &[u8]) -> AttributedCall {
         let mut state = self.0.lock().expect("nobody panics with it");
         if let Some(caller) = caller
-            && let Some(job) = job_of(call, body)
+            && let Some(job) = job_of(caller, call, body)
         {
             state.jobs.insert(caller.pid, job);
         }
@@ -72,16 +73,32 @@ impl CallCounts {
     }
 }
 
+/// The functions that begin with a transaction, by which their job comes to its next state. Transactions of others may be
+/// about other jobs, which they give slots to.
+const BEGIN_WITH_A_TRANSACTION: [&str; 3] = [function::RECEIVE, function::PUSH, function::PREPARE];
+
 /// The job that a process begins to work on with this call: whatever a function does for a job, it first makes, reads
 /// or writes the job's record, whose key is the job's number.
-fn job_of(call: &Call, body: &[u8]) -> Option<String> {
-    let field = match (call.service.as_str(), call.operation.as_str()) {
-        ("dynamodb", "GetItem" | "UpdateItem") => "Key",
-        ("dynamodb", "PutItem") => "Item",
-        _ => return None,
-    };
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let id = body[field]["id"]["S"].as_str()?;
+fn job_of(caller: &Caller, call: &Call, body: &[u8]) -> Option<String> {
+    if call.service != "dynamodb" {
+        return None;
+    }
+    let body = || serde_json::from_slice::<Value>(body).ok();
+    match call.operation.as_str() {
+        "GetItem" | "UpdateItem" => number(&body()?["Key"]),
+        "PutItem" => number(&body()?["Item"]),
+        "TransactWriteItems" if BEGIN_WITH_A_TRANSACTION.contains(&&*caller.function) => {
+            let body = body()?;
+            let mut parts = body["TransactItems"].as_array()?.iter();
+            parts.find_map(|part| number(&part["Update"]["Key"]))
+        }
+        _ => None,
+    }
+}
+
+/// The number in the key of a job's record.
+fn number(key: &Value) -> Option<String> {
+    let id = key["id"]["S"].as_str()?;
     let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| id.to_owned())
 }
@@ -121,6 +138,19 @@ mod tests {
             let attributed = counts.add(Some(&caller), &call(operation), body.as_bytes());
             assert_eq!(attributed.job.as_deref(), job, "{operation}");
         }
+        let transaction = json!({"TransactItems": [
+            {"Update": {"Key": {"kind": {"S": "held"}}}}, {"Update": {"Key": {"id": {"S": "20"}}}},
+        ]})
+        .to_string();
+        for (function, job) in [("finish", "19"), ("prepare", "20")] {
+            let caller = Caller {
+                function: function.to_owned(),
+                ..caller.clone()
+            };
+            let call = call("TransactWriteItems");
+            let attributed = counts.add(Some(&caller), &call, transaction.as_bytes());
+            assert_eq!(attributed.job.as_deref(), Some(job), "{function}");
+        }
         let attributed = counts.add(None, &call("GetItem"), key("17").as_bytes());
         assert_eq!((attributed.job, attributed.function), (None, None));
         assert_eq!(
@@ -133,6 +163,6 @@ mod tests {
             }]
         );
         let all = counts.list(None);
-        assert_eq!(all.iter().map(|counted| counted.count).sum::<u32>(), 9);
+        assert_eq!(all.iter().map(|counted| counted.count).sum::<u32>(), 11);
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::OwnedNotified};
 
 use super::{counts::AttributedCall, fault::Fault};
-use crate::{JobId, function};
+use crate::JobId;
 
 /// Makes calls fail. A field that is `None` matches anything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,18 +51,11 @@ impl Rule {
 
     /// A rule that hits the next such call of the function for the job.
     pub fn of_job(job: JobId, function: &str, call: &str, fault: Fault) -> Self {
-        // A function may begin with a transaction, from which the proxy does not learn the function's job, and `receive` may
-        // go on with a call of S3. Each transaction has the job's record in its body, and the staged file the job in its key.
-        let text = match call {
-            "dynamodb:TransactWriteItems" => Some(format!("{{\"S\":\"{job}\"}}")),
-            _ if function == function::RECEIVE && call.starts_with("s3:") => {
-                Some(format!("/job-{job}/"))
-            }
-            _ => None,
-        };
+        // A function may make a transaction before the proxy knows the function's job. Each has the job's record in its body.
+        let by_text = call == "dynamodb:TransactWriteItems";
         Self {
-            job: text.is_none().then(|| job.to_string()),
-            text,
+            job: (!by_text).then(|| job.to_string()),
+            text: by_text.then(|| format!("{{\"S\":\"{job}\"}}")),
             ..Self::of_function(function, call, fault)
         }
     }
