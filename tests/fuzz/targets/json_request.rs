@@ -81,6 +81,10 @@ fn check_operation(operation: &Operation, path: &str, body: &str) {
         | Operation::KillJob(id)
         | Operation::RetryJob(id)
         | Operation::RemoveImage(id)
+        | Operation::Push(id)
+        | Operation::PushDone(id, _)
+        | Operation::AbortPush(id, _)
+        | Operation::PartUrls { job: id, .. }
         | Operation::Log { job: id, .. } => {
             assert_eq!(segment(3), id.to_string());
         }

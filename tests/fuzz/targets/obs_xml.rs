@@ -46,7 +46,7 @@ fn check(xml: &str) {
             .map(|binary| (Some(binary.filename.as_str()), binary.size));
         for ((name, size), binary) in binaries.zip(list.clone()) {
             assert_eq!(
-                (name, size.and_then(|size| size.parse().ok())),
+                (name, size.and_then(|size| size.trim().parse().ok())),
                 (binary.0, Some(binary.1))
             );
         }

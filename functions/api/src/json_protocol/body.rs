@@ -1,6 +1,6 @@
 //! The JSON in requests.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use cloudupload::{
     multipart::Crc32,
@@ -30,8 +30,14 @@ pub fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
             "the body must be JSON: send it with Content-Type: application/json",
         ));
     }
-    serde_json::from_slice(&request.body)
-        .map_err(|error| Problem::bad_request(format!("the body is not as it must be: {error}")))
+    let wrong = |reason: &dyn Display| {
+        Problem::bad_request(format!("the body is not as it must be: {reason}"))
+    };
+    // Else the values of an array would be those of the keys, in their order.
+    if request.body.trim_ascii_start().starts_with(b"[") {
+        return Err(wrong(&"it must be a JSON object, and not an array"));
+    }
+    serde_json::from_slice(&request.body).map_err(|error| wrong(&error))
 }
 
 /// A user to make.

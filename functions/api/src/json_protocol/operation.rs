@@ -435,7 +435,8 @@ mod tests {
         }
         for (target, body, reason) in [
             ("/v1/users", "", "EOF while parsing"),
-            ("/v1/users", "[]", "invalid length 0"),
+            ("/v1/users", "[]", "it must be a JSON object"),
+            ("/v1/users", "\n [\"tom\"]", "it must be a JSON object"),
             (
                 "/v1/users",
                 r#"{"name": "a b"}"#,
