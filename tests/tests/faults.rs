@@ -10,7 +10,7 @@ use tests::{
 const UPLOAD: Scenario = Scenario::Upload(Route::Direct);
 
 #[rustfmt::skip]
-const CALLS: [(Scenario, &str, &str, CallFault); 31] = [
+const CALLS: [(Scenario, &str, &str, CallFault); 33] = [
     (UPLOAD, function::RECEIVE, "s3:UploadPart", CallFault::FunctionKilled),
     (UPLOAD, function::SLOT, "states:SendTaskSuccess", CallFault::Throttle),
     (UPLOAD, function::PREPARE, "sts:AssumeRole", CallFault::Denied),
@@ -32,6 +32,8 @@ const CALLS: [(Scenario, &str, &str, CallFault); 31] = [
     (Scenario::Pushed, function::RECEIVE, "s3:CompleteMultipartUpload", CallFault::ServerError),
     (Scenario::Pushed, function::RECEIVE, "s3:ListParts", CallFault::Denied),
     (Scenario::Request(Request::CreatePush), function::API, "s3:CreateMultipartUpload", CallFault::FunctionKilled),
+    (Scenario::Request(Request::CreatePush), function::API, "s3:CreateMultipartUpload", CallFault::Timeout),
+    (Scenario::Request(Request::PushDone), function::API, "s3:ListParts", CallFault::Timeout),
     (Scenario::Request(Request::PushDone), function::API, "states:SendTaskSuccess", CallFault::Denied),
     (Scenario::Request(Request::Create), function::API, "states:StartExecution", CallFault::Denied),
     (Scenario::Request(Request::Kill), function::API, "states:SendTaskFailure", CallFault::FunctionKilled),

@@ -70,14 +70,22 @@ fn limits(budget: CallBudget) -> (RetryConfig, TimeoutConfigBuilder) {
     }
 }
 
-/// The configuration of an S3 client: a part of an upload, or the object made of thousands of them, takes longer than
-/// other calls do.
+/// The time that one attempt at a call of S3 may take in a step.
+const S3_ATTEMPT: Duration = Duration::from_secs(60);
+
+/// The configuration of an S3 client. In a step, a part of an upload, or the object made of thousands of them, takes longer
+/// than other calls do. A request has no time for such calls, and makes others only.
 pub fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
-    let timeouts = config
-        .timeout_config()
+    let timeouts = config.timeout_config();
+    let whole = timeouts.and_then(TimeoutConfig::operation_timeout);
+    let client = aws_sdk_s3::config::Builder::from(config);
+    if whole.is_some_and(|whole| whole <= S3_ATTEMPT) {
+        return client;
+    }
+    let timeouts = timeouts
         .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
-        .operation_attempt_timeout(Duration::from_secs(60));
-    aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts.build())
+        .operation_attempt_timeout(S3_ATTEMPT);
+    client.timeout_config(timeouts.build())
 }
 
 /// See [`s3_config`].
