@@ -60,6 +60,12 @@ pub enum Source {
     Push,
 }
 
+impl Source {
+    fn is_obs(&self) -> bool {
+        *self == Self::Obs
+    }
+}
+
 /// What a job was created for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UploadRequest {
@@ -73,15 +79,9 @@ pub struct UploadRequest {
     /// Bytes of the file as it lies in OBS.
     pub size: u64,
     /// The releases before knew only files of OBS, and did not write it down.
-    #[serde(default, skip_serializing_if = "UploadRequest::is_of_obs")]
+    #[serde(default, skip_serializing_if = "Source::is_obs")]
     pub source: Source,
     pub ec2: Ec2Target,
-}
-
-impl UploadRequest {
-    fn is_of_obs(source: &Source) -> bool {
-        *source == Source::Obs
-    }
 }
 
 /// A job's record.

@@ -2,7 +2,7 @@
 //!
 //! A table of its own has one item for each such change, with the job's number and the event's sequence number as its key.
 //! The item is written in one transaction with the state, so that there is an event of every change, and of nothing else.
-//! Whoever has changed the state sends the event and deletes the item. Where that failed, the sweeper does both. An event
+//! The function that changed the state sends the event and deletes the item. Where that failed, the sweeper does both. An event
 //! is therefore sent once or more, and one that is sent late comes after those that follow it.
 
 use std::{

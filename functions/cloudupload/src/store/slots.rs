@@ -539,7 +539,7 @@ mod tests {
             let mut ends = ends.into_iter();
             while done < users.len() {
                 while let Some(next) = LIMITS.first(&held, &waiting).cloned() {
-                    // Whoever waits with a smaller number is of a user at its limit.
+                    // Jobs that wait with smaller numbers are of users at their limit.
                     for passed in waiting.iter().take_while(|waiter| waiter.job < next.job) {
                         let same = held.iter().filter(|holder| holder.user == passed.user);
                         prop_assert_eq!(same.count(), LIMITS.per_user);
