@@ -3,7 +3,6 @@
 mod create;
 mod error;
 mod image;
-mod invocation;
 mod kill;
 mod list;
 mod log;
@@ -15,9 +14,12 @@ mod status;
 mod submission;
 mod users;
 
+use std::time::Duration;
+
 use cloudupload::{
     clock::Timestamp,
     environment::Environment,
+    invocation::{ConnectFunction, DeregisterFunction},
     job::{JobId, JobSummary},
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
@@ -32,7 +34,6 @@ use lambda_http::Error;
 pub use self::{
     create::{NewFile, NewJob, OwnUpload},
     error::ApiError,
-    invocation::{ConnectFunction, DeregisterFunction},
     log_range::{LogRange, LogStart},
     projects::{AllowedProjects, ProjectList},
     push::{MOST_URLS, PartUrl, Push, URL_VALID},
@@ -43,6 +44,9 @@ use crate::{
     caller::{Caller, SignedIn},
     gate::Gate,
 };
+
+/// How long the invocation of another function may take. A request has 28 s, and these functions 20.
+pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(22);
 
 /// What the API works with.
 pub struct Api {
@@ -103,8 +107,16 @@ impl Api {
                 account: parsed("SERVICE_ACCOUNT")?,
                 partition: Partition::of_region(&region),
             },
-            connect: ConnectFunction::new(&config, setting("CONNECT_FUNCTION")?),
-            deregister: DeregisterFunction::new(&config, setting("DEREGISTER_FUNCTION")?),
+            connect: ConnectFunction::new(
+                &config,
+                setting("CONNECT_FUNCTION")?,
+                INVOCATION_TIMEOUT,
+            ),
+            deregister: DeregisterFunction::new(
+                &config,
+                setting("DEREGISTER_FUNCTION")?,
+                INVOCATION_TIMEOUT,
+            ),
             quick_create_url: optional("USER_QUICK_CREATE_URL"),
             allowed,
             first_job: parsed("FIRST_JOB")?,

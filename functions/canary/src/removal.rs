@@ -3,19 +3,13 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_lambda::{
-    Client,
-    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
-    primitives::Blob,
-};
 use cloudupload::{
-    aws::Failure,
     image_removal::{ImageRemoval, ImageRemovalOutcome},
+    invocation::{self, InvocationError},
     job::JobId,
     retry::RetryBudget,
 };
 use lambda_runtime::tracing;
-use serde::Deserialize;
 
 /// How long one attempt at a removal may take: longer than the function itself may run (`Deregister` in
 /// `infra/template.yaml`).
@@ -32,54 +26,30 @@ const BUDGET: RetryBudget = RetryBudget {
 pub const LONGEST: Duration = Duration::from_secs(3 * 25 + 4 + 8);
 
 /// The function `deregister`.
-pub struct DeregisterFunction {
-    client: Client,
-    name: String,
-}
+pub struct DeregisterFunction(invocation::DeregisterFunction);
 
 /// Why AMI or snapshot may still be there.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRemoved {
     #[error("{0}")]
     Refused(String),
-    #[error("{0}")]
-    Call(#[from] Failure),
     #[error("the function deregister failed: {0}")]
-    Failed(String),
-    #[error("the answer of the function deregister is not understood: {0}")]
-    Answer(serde_json::Error),
+    Failed(#[from] InvocationError),
 }
 
 impl NotRemoved {
     /// Whether another attempt may succeed. The function tells a refusal from all else.
     fn is_transient(&self) -> bool {
         match self {
-            NotRemoved::Refused(_) | NotRemoved::Answer(_) => false,
-            NotRemoved::Call(failure) => failure.transient,
-            NotRemoved::Failed(_) => true,
+            NotRemoved::Refused(_) => false,
+            NotRemoved::Failed(error) => error.is_transient(),
         }
     }
 }
 
-/// What Lambda answers for a function that failed (Lambda developer guide, "Understanding retry behavior in Lambda").
-#[derive(Deserialize)]
-struct FunctionError {
-    #[serde(rename = "errorMessage")]
-    message: String,
-}
-
 impl DeregisterFunction {
     pub fn new(config: &SdkConfig, name: String) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_timeout(TIMEOUT);
-        let config = Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.build());
-        Self {
-            client: Client::from_conf(config.build()),
-            name,
-        }
+        Self(invocation::DeregisterFunction::new(config, name, TIMEOUT))
     }
 
     /// Has AMI and snapshot of a job removed. One whose image is gone already is no error.
@@ -100,24 +70,7 @@ impl DeregisterFunction {
             job,
             asked_by: None,
         };
-        let event = serde_json::to_vec(&removal).map_err(NotRemoved::Answer)?;
-        let answer = self
-            .client
-            .invoke()
-            .function_name(&self.name)
-            .payload(Blob::new(event))
-            .send()
-            .await
-            .map_err(Failure::of("lambda:InvokeFunction"))?;
-        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        if answer.function_error.is_some() {
-            let error: Result<FunctionError, _> = serde_json::from_slice(&payload);
-            let message = error.map_or("it ended without a reason".to_owned(), |error| {
-                error.message
-            });
-            return Err(NotRemoved::Failed(message));
-        }
-        match serde_json::from_slice(&payload).map_err(NotRemoved::Answer)? {
+        match self.0.invoke(&removal).await? {
             ImageRemovalOutcome::Removed(_) => Ok(()),
             ImageRemovalOutcome::Refused(reason) => Err(NotRemoved::Refused(reason)),
         }

@@ -1,7 +1,7 @@
 //! What the functions of the cloud uploader share.
 //!
 //! Pure rooms on the ground (no AWS, no network): `caller`, `cost`, `image_removal`, `job`, `names`, `target`, `trial`, `user`. One room for each outside thing stands on them:
-//! `store` (DynamoDB), `event_bus` (EventBridge), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3). On top,
+//! `store` (DynamoDB), `event_bus` (EventBridge), `machine` (Step Functions), `journal` (CloudWatch Logs), `obs`, `staging`, `multipart` (S3), `invocation` (Lambda). On top,
 //! `error` says how steps fail, `messages` has what workflow and steps say to each other, `dispatch` hands out slots, and
 //! `function` and `step` have the one shape of both.
 
@@ -15,6 +15,7 @@ pub mod error;
 pub mod event_bus;
 pub mod function;
 pub mod image_removal;
+pub mod invocation;
 pub mod job;
 pub mod journal;
 pub mod machine;

@@ -1,5 +1,6 @@
 use cloudupload::{
     aws::Failure,
+    invocation::InvocationError,
     job::{Job, JobId, State},
     multipart::Parts,
     names::{BadName, Project, User},
@@ -8,8 +9,6 @@ use cloudupload::{
     target::BadTarget,
     user::{MAX_TOKENS, TokenId, UserName},
 };
-
-use super::invocation::InvocationError;
 
 /// What went wrong. The texts are for users, in OBS's words where it has some.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use cloudupload::{
     aws,
     clock::Timestamp,
+    invocation::{ConnectFunction, DeregisterFunction},
     job::JobId,
     journal::Journal,
     machine::{TaskTokens, UploadMachine},
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{ok, refused};
 use crate::{
-    api::{AllowedProjects, Api, ConnectFunction, DeregisterFunction},
+    api::{AllowedProjects, Api, INVOCATION_TIMEOUT},
     caller::Namesakes,
     gate::{FrontendSecret, Gate, Networks, WithoutSecret},
     http,
@@ -87,8 +88,12 @@ impl World {
                 account: "999999999999".parse().unwrap(),
                 partition: Partition::Aws,
             },
-            connect: ConnectFunction::new(&config, "connect".to_owned()),
-            deregister: DeregisterFunction::new(&config, "deregister".to_owned()),
+            connect: ConnectFunction::new(&config, "connect".to_owned(), INVOCATION_TIMEOUT),
+            deregister: DeregisterFunction::new(
+                &config,
+                "deregister".to_owned(),
+                INVOCATION_TIMEOUT,
+            ),
             quick_create_url: Some("https://console.aws.amazon.com/?param_ExternalId=".to_owned()),
             allowed: AllowedProjects::new("Cloud:*", false).unwrap(),
             first_job: JobId::new(1).unwrap(),

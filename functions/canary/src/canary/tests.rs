@@ -237,7 +237,7 @@ async fn an_ami_that_is_not_removed_is_a_failure() {
     for (answer, reason) in [
         (Answer::json(&refused), "the role lacks ec2:DeregisterImage"),
         (failed, "the function deregister failed: EC2 is in trouble"),
-        (Answer::ok("?"), "is not understood"),
+        (Answer::ok("?"), "event or answer is no JSON"),
     ] {
         let shown = |_| ("succeeded", "ami-0123456789abcdef0");
         let endpoint = endpoint(shown, KILLED, move |call| {

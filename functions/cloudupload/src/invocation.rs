@@ -1,4 +1,4 @@
-//! The functions that work in the accounts of users, as this one may assume no role.
+//! The functions that work in the accounts of users, for those that may assume no role.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -7,20 +7,18 @@ use aws_sdk_lambda::{
     config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     primitives::Blob,
 };
-use cloudupload::{
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
     aws::Failure,
     image_removal::{ImageRemoval, ImageRemovalOutcome},
     trial::{RoleTrial, TrialOutcome},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-/// How long an invocation may take. A request has 28 s, and these functions 20.
-const TIMEOUT: Duration = Duration::from_secs(22);
 
 /// The function `connect`, which tries roles.
 pub type ConnectFunction = InvokedFunction<RoleTrial, TrialOutcome>;
 
-/// The function `deregister`, which removes images.
+/// The function `deregister`, which removes AMI and snapshot of a job.
 pub type DeregisterFunction = InvokedFunction<ImageRemoval, ImageRemovalOutcome>;
 
 /// A function that takes such an event, and whose answer is waited for.
@@ -49,11 +47,23 @@ struct FunctionError {
     message: String,
 }
 
+impl InvocationError {
+    /// Whether another attempt may succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Aws(failure) => failure.transient,
+            Self::Failed(_) => true,
+            Self::Json(_) => false,
+        }
+    }
+}
+
 impl<Event: Serialize, Answer: DeserializeOwned> InvokedFunction<Event, Answer> {
-    pub fn new(config: &aws_config::SdkConfig, name: String) -> Self {
+    /// The function of this name. An invocation may take so long: longer than the function itself may run.
+    pub fn new(config: &aws_config::SdkConfig, name: String, timeout: Duration) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
-            .operation_timeout(TIMEOUT);
+            .operation_timeout(timeout);
         let config = Builder::from(config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.build());
