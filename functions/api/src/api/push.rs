@@ -133,7 +133,8 @@ impl Access<'_> {
         Ok(job.into())
     }
 
-    /// An open job whose file is pushed, if the caller may see it.
+    /// A job whose file is pushed, if the caller may see it, and unless it has failed. One that has succeeded answers a
+    /// client that asks again as it no longer knows whether its last request came through.
     async fn pushed_job(self, id: JobId) -> Result<Job, ApiError> {
         let job = match self.api.jobs.get(id).await {
             // A job that was refused when it was created is no `Job`.
@@ -148,7 +149,7 @@ impl Access<'_> {
         }
         match job.request.source {
             Source::Obs => Err(ApiError::NotPushed(id)),
-            Source::Push if job.state.is_final() => Err(ApiError::over(job)),
+            Source::Push if job.state == State::Failed => Err(ApiError::over(job)),
             Source::Push => Ok(job),
         }
     }

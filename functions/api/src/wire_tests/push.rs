@@ -157,17 +157,21 @@ async fn a_complete_file_lets_the_job_go_on() {
         "{problem}"
     );
 
-    // By now, the token is that of the wait for a slot.
-    let mut scheduled = waiting();
-    scheduled["state"] = "scheduled".into();
-    scheduled["work"]["pushed"] = "y/Q5Jg==".into();
-    let scheduled = world(scheduled, &[]);
-    let (status, answer) = ask(&scheduled, "POST", target, done).await;
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(scheduled.names_of_calls(), ["GetItem"]);
-    let other = json!({"crc32": "AAAAAA=="});
-    let (status, problem) = ask(&scheduled, "POST", target, other).await;
-    assert_eq!(status, 409, "{problem}");
+    // The client says it again, as it got no answer. By now, the token is that of another wait, or the job is over.
+    for state in ["scheduled", "succeeded"] {
+        let mut later = waiting();
+        later["state"] = state.into();
+        later["work"]["pushed"] = "y/Q5Jg==".into();
+        let later = world(later, &[]);
+        let (status, answer) = ask(&later, "POST", target, done.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(later.names_of_calls(), ["GetItem"]);
+        let (status, push) = ask(&later, "GET", "/v1/jobs/1/push", json!(null)).await;
+        assert_eq!((status, &push["done"]), (200, &json!(true)));
+        let other = json!({"crc32": "AAAAAA=="});
+        let (status, problem) = ask(&later, "POST", target, other).await;
+        assert_eq!(status, 409, "{problem}");
+    }
 }
 
 #[tokio::test]
