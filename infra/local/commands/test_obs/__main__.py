@@ -54,7 +54,9 @@ def run(options):
             size = image.stat().st_size
             expectations.check_all(env, FILE, nginx.frontend, by_nginx.url, direct.url, relayed.url, size)
             stalled = uploads.publish(env, uploads.build_result(relays.STALLED), image, FILE)
-            relays.check(relay, expectations.Door("source server by the relay", relayed.url, env, FILE, size), stalled)
+            by_relay = expectations.Door("source server by the relay", relayed.url, env, FILE, size)
+            relays.check(relay, by_relay, stalled)
+            relays.check_without_aws(relay, by_relay, folder)
         finally:
             for service in services:
                 service.down()

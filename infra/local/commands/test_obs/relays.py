@@ -1,6 +1,9 @@
-"""What becomes of an image on its way through the relay when that ends."""
+"""What becomes of an image on its way through the relay when that ends, and when AWS is away."""
 
+import contextlib
 import json
+import os
+import signal
 import time
 
 from common import uploads
@@ -11,6 +14,9 @@ STALLED = "leap-stalled"
 
 PATIENCE = 60
 """Seconds that a job may take to get somewhere."""
+
+AWAY = 40
+"""Seconds without AWS: longer than the relay's connections last without a sign from their other end (30 s)."""
 
 
 def check(relay, door, image):
@@ -32,6 +38,26 @@ def check(relay, door, image):
         if list((relay.home / "state").iterdir()):
             raise Failure(f"{door.name}: the relay has not forgotten job {job}")
         door.say(f"ends job {job} when the relay is {how}")
+
+
+def check_without_aws(relay, door, folder):
+    """AWS answers nothing for a while, from the moment at which the source server has its job. `folder` is the stack's."""
+    job = uploads.job_number(door.create(f"{door.name} - AWS away").text)
+    with stopped(json.loads((folder / "emulator.pid").read_text())["pid"]):
+        time.sleep(AWAY)
+        if not (relay.home / "state" / job).exists():
+            raise Failure(f"{door.name}: the image of job {job} was through before AWS was away")
+    wait(door, job, lambda fields: fields["state"] == "succeeded")
+    door.say(f"sends the image of job {job} when AWS is back")
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def wait(door, job, is_met):
