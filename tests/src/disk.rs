@@ -24,13 +24,12 @@ pub struct Disk {
 pub async fn disk() -> &'static Disk {
     static DISK: OnceCell<Disk> = OnceCell::const_new();
     DISK.get_or_init(|| async {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-        let folder = root.join("target/test");
+        let folder = folder();
         fs::create_dir_all(&folder)
             .await
             .expect("target can be written");
-        let (raw, xz) = (folder.join("disk.raw"), folder.join("disk.raw.xz"));
-        let status = Command::new(root.join("infra/local/make-disk"))
+        let (raw, xz) = (folder.join(RAW), folder.join("disk.raw.xz"));
+        let status = Command::new(root().join("infra/local/make-disk"))
             .arg(&xz)
             .args(["--size-mib", "48", "--content-mib", "16", "--raw"])
             .arg(&raw)
@@ -49,6 +48,22 @@ pub async fn disk() -> &'static Disk {
         }
     })
     .await
+}
+
+/// The file with the bytes of [`disk`].
+pub async fn raw_file() -> PathBuf {
+    disk().await;
+    folder().join(RAW)
+}
+
+const RAW: &str = "disk.raw";
+
+fn folder() -> PathBuf {
+    root().join("target/test")
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The bytes as one xz stream of one block.

@@ -6,6 +6,7 @@
 //! checked against an expectation.
 
 mod case;
+mod client;
 mod expectation;
 mod harness;
 mod leftovers;
@@ -20,6 +21,7 @@ mod sweep_fixture;
 mod upload;
 
 pub use case::{CallFault, Case, FunctionCall, Injection, ObsFault};
+pub use client::{Client, ClientFault};
 pub use harness::Harness;
 pub use outcome::Outcome;
 pub use recording::{Recording, record};

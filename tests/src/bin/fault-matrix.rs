@@ -64,7 +64,7 @@ async fn run_matrix(options: &Options) -> Report {
     for (case, outcome) in &recording.runs {
         println!("{case}: {outcome}");
     }
-    let mut cases = all_cases(&recording.rows);
+    let mut cases = all_cases(&recording);
     cases.retain(|case| case.to_string().contains(&options.only));
     let (all, mut number) = (cases.len(), 0);
     let cases = run(

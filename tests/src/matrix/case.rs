@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::scenario::Scenario;
+use super::{client::ClientFault, scenario::Scenario};
 use crate::{Fault, JobId, Rule, function};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub enum Injection {
         fault: CallFault,
     },
     Obs(ObsFault),
+    /// A call of the client that pushes the file.
+    Client {
+        call: String,
+        fault: ClientFault,
+    },
 }
 
 /// A call to AWS, and the function that makes it.
@@ -75,9 +80,17 @@ impl Case {
         )
     }
 
+    /// Whether the client that pushes cannot say what became of the job.
+    pub fn kills_client(&self) -> bool {
+        matches!(&self.injection, Injection::Client { fault, .. } if fault.kills_client())
+    }
+
     /// Whether the case shows nothing if its fault does not hit.
     pub fn must_hit(&self) -> bool {
-        matches!(self.injection, Injection::Call { .. })
+        matches!(
+            self.injection,
+            Injection::Call { .. } | Injection::Client { .. }
+        )
     }
 }
 
@@ -102,6 +115,7 @@ impl Injection {
     pub fn kills_job(&self) -> bool {
         match self {
             Self::Nothing => false,
+            Self::Client { fault, .. } => *fault == ClientFault::JobKilled,
             Self::Call { fault, .. } => *fault == CallFault::JobKilled,
             Self::Obs(fault) => *fault == ObsFault::JobKilled,
         }
@@ -208,6 +222,7 @@ impl fmt::Display for Case {
                 write!(f, "{scenario}: {function}, {call}, {}", fault.title())
             }
             Injection::Obs(fault) => write!(f, "{scenario}: OBS {}", fault.title()),
+            Injection::Client { call, fault } => write!(f, "{scenario}: {call}, {}", fault.title()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     case::{CallFault, Case, FunctionCall, Injection, ObsFault},
+    client::{self, Client, ClientFault},
     outcome::Outcome,
     scenario::{Request, Scenario},
 };
@@ -77,11 +78,15 @@ fn expected_end(case: &Case) -> End<'_> {
         Injection::Obs(ObsFault::NotFound) => End::Failed("Not Found"),
         Injection::Obs(ObsFault::JobKilled) => End::Killed,
         Injection::Obs(_) => undisturbed,
+        Injection::Client { call, fault } => expected_end_of_push(case.scenario, call, *fault),
         Injection::Call { target, fault } => {
             let FunctionCall { function, call } = target;
             match (fault, undisturbed) {
                 (CallFault::JobKilled, _) if function == function::FINISH => End::KilledIfOpen,
                 (CallFault::JobKilled, _) => End::Killed,
+                (CallFault::FunctionKilled, End::Answered) if is_of_another_sweep(target) => {
+                    undisturbed
+                }
                 (CallFault::FunctionKilled, End::Answered) => End::Refused,
                 (CallFault::Denied, _) if is_dispensable(case.scenario, target) => undisturbed,
                 (CallFault::Denied, End::Answered) => End::RefusedFor(call),
@@ -91,6 +96,36 @@ fn expected_end(case: &Case) -> End<'_> {
                 _ => undisturbed,
             }
         }
+    }
+}
+
+/// Only a sweep that the end of an execution brings about writes what it used into a job's record. The case's own does not.
+fn is_of_another_sweep(target: &FunctionCall) -> bool {
+    target.function == function::SWEEP && target.call == "dynamodb:UpdateItem"
+}
+
+fn expected_end_of_push(scenario: Scenario, call: &str, fault: ClientFault) -> End<'static> {
+    match (scenario, fault) {
+        (_, ClientFault::JobKilled) => End::Killed,
+        (_, ClientFault::KilledAfter) if client::completes(call) => End::Succeeded,
+        // OBS does not send an image again, and its relay cannot ask for it.
+        (Scenario::PushedBy(Client::Relay), fault)
+            if fault.kills_client() && !client::creates(call) =>
+        {
+            End::Failed("the relay beside OBS was interrupted while the image came in")
+        }
+        _ => End::Succeeded,
+    }
+}
+
+/// How often the user may have to start the client. A call that makes a job is not sent again by itself, as it would make
+/// another one.
+fn most_attempts(call: &str, fault: ClientFault) -> u32 {
+    let is_client_s_end = fault.kills_client() || fault == ClientFault::Second;
+    if is_client_s_end || client::creates(call) {
+        2
+    } else {
+        1
     }
 }
 
@@ -105,6 +140,9 @@ fn is_dispensable(scenario: Scenario, target: &FunctionCall) -> bool {
     }
     // Nothing but events is deleted by calls of their own.
     if ["events:PutEvents", "dynamodb:DeleteItem"].contains(&call) {
+        return true;
+    }
+    if is_of_another_sweep(target) {
         return true;
     }
     if target.function == function::SLOT && call == "dynamodb:UpdateItem" {
@@ -160,6 +198,12 @@ fn limit(case: &Case) -> Duration {
         // As long as `cloudupload::obs` waits for the next byte.
         Injection::Obs(ObsFault::Silent) => Duration::from_secs(30),
         Injection::Obs(ObsFault::SilentTwice) => Duration::from_secs(60),
+        // As long as clients wait for an answer, and start anew.
+        Injection::Client {
+            fault: ClientFault::Silent,
+            ..
+        } => Duration::from_secs(75),
+        Injection::Client { .. } => Duration::from_secs(30),
         _ => Duration::ZERO,
     };
     JOB_LIMIT + more
@@ -186,6 +230,22 @@ fn unmet(case: &Case, outcome: &Outcome) -> Vec<String> {
     };
     if !is_met {
         unmet.push(format!("it has to be {expected:?}, and is {end}: {reason}"));
+    }
+    if let Injection::Client { call, fault } = &case.injection
+        && outcome.attempts > most_attempts(call, *fault)
+    {
+        unmet.push(format!(
+            "its user has to start it {} times",
+            outcome.attempts
+        ));
+    }
+    if matches!(case.scenario, Scenario::PushedBy(_))
+        && outcome.client_failed == (end == "succeeded")
+        && !case.kills_client()
+    {
+        unmet.push(format!(
+            "the job has {end}, and its client says something else"
+        ));
     }
     let left = &outcome.leftovers_after_sweep;
     if !left.is_empty() {

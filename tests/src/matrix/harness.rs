@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 
 use super::case::Injection;
 use crate::{
-    FaultClient, Job, JobId, RuleGuard, Stack, Upload, disk, poll, stack::DISK_FILE, until,
+    Administrator, FaultClient, Job, JobId, RuleGuard, Stack, Upload, disk, poll, stack::DISK_FILE,
+    until,
 };
 
 pub struct Harness {
@@ -20,6 +21,8 @@ pub struct Harness {
     free_regions: Mutex<Vec<&'static str>>,
     /// A finished job, for requests that need one.
     pub finished_job: Job,
+    /// Makes users for the clients that have some.
+    pub administrator: Administrator,
 }
 
 /// The package whose image most cases upload.
@@ -53,6 +56,7 @@ impl Harness {
             number: AtomicU32::new(first_number()),
             free_regions: Mutex::new(REGIONS.to_vec()),
             finished_job,
+            administrator: Administrator::new().await,
         }
     }
 

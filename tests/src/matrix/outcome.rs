@@ -26,6 +26,12 @@ pub struct Outcome {
     pub overruns: Vec<String>,
     /// The calls that functions made meanwhile, those for other jobs included.
     pub calls: BTreeSet<FunctionCall>,
+    /// The calls that the client of the service has made.
+    pub client_calls: BTreeSet<String>,
+    /// How often its user started it.
+    pub attempts: u32,
+    /// Whether it failed, the last time.
+    pub client_failed: bool,
 }
 
 impl Outcome {
@@ -42,6 +48,9 @@ impl fmt::Display for Outcome {
         if let Some(stopped_after) = self.stopped_after {
             let seconds = stopped_after.as_secs_f64();
             write!(f, ", {seconds:.1} s after the kill")?;
+        }
+        if self.attempts > 1 {
+            write!(f, ", started {} times", self.attempts)?;
         }
         if !self.leftovers.is_empty() {
             write!(f, ", {} left", self.leftovers.len())?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     case::{Case, FunctionCall},
+    client::Client,
     harness::Harness,
     outcome::Outcome,
     scenario::Scenario,
@@ -14,6 +15,8 @@ use crate::Route;
 pub struct Recording {
     /// The calls, each with the scenario in which it is broken.
     pub rows: Vec<(Scenario, FunctionCall)>,
+    /// The calls of the clients that push.
+    pub client_rows: Vec<(Client, String)>,
     pub runs: Vec<(Case, Outcome)>,
 }
 
@@ -24,6 +27,7 @@ pub type CallCounts = BTreeMap<FunctionCall, u32>;
 pub async fn record(harness: &Harness) -> Recording {
     let mut recording = Recording {
         rows: Vec::new(),
+        client_rows: Vec::new(),
         runs: Vec::new(),
     };
     // The user's bucket is made by the first job that needs it: by this one, so that only `NewBucket` shows those calls.
@@ -40,6 +44,12 @@ pub async fn record(harness: &Harness) -> Recording {
             if !is_known && scenario.breaks_calls_of(&call.function) {
                 recording.rows.push((scenario, call.clone()));
             }
+        }
+        if let Scenario::PushedBy(client) = scenario {
+            let calls = outcome.client_calls.iter().cloned();
+            recording
+                .client_rows
+                .extend(calls.map(|call| (client, call)));
         }
         recording.runs.push((case, outcome));
     }

@@ -87,6 +87,10 @@ impl Report {
         vec![
             ("functions", functions.len().to_string()),
             ("calls broken (rows)", self.recording.rows.len().to_string()),
+            (
+                "calls of clients broken",
+                self.recording.client_rows.len().to_string(),
+            ),
             ("runs (cases)", self.cases.len().to_string()),
             ("jobs that succeeded", succeeded.to_string()),
             (

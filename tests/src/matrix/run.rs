@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    case::{CallFault, Case, FunctionCall, Injection, ObsFault},
+    case::{CallFault, Case, Injection, ObsFault},
+    client::ClientFault,
     harness::Harness,
     outcome::Outcome,
+    recording::Recording,
     scenario::Scenario,
 };
 use crate::Route;
@@ -15,10 +17,20 @@ use crate::Route;
 /// Attempts for a case whose fault does not hit: a function of another job may have made the call instead.
 const ATTEMPTS: u32 = 3;
 
-/// The cases of these rows, and those of OBS.
-pub fn all_cases(rows: &[(Scenario, FunctionCall)]) -> Vec<Case> {
+/// The cases of all rows, and those of OBS.
+pub fn all_cases(recording: &Recording) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (scenario, target) in rows {
+    for (client, call) in &recording.client_rows {
+        let faults = ClientFault::ALL.into_iter();
+        cases.extend(faults.filter(|fault| fault.suits(call)).map(|fault| Case {
+            scenario: Scenario::PushedBy(*client),
+            injection: Injection::Client {
+                call: call.clone(),
+                fault,
+            },
+        }));
+    }
+    for (scenario, target) in &recording.rows {
         for fault in CallFault::ALL {
             if fault == CallFault::JobKilled && scenario.is_exclusive() {
                 continue; // There is no job, or nothing of it that runs.
@@ -106,6 +118,7 @@ impl Harness {
         match case.scenario {
             Scenario::Request(request) => self.run_request(case, request).await,
             Scenario::Sweep => self.run_sweep(case).await,
+            Scenario::PushedBy(client) => self.run_client(case, client).await,
             _ => self.run_upload(case).await,
         }
     }

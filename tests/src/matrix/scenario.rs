@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::case::FunctionCall;
+use super::{case::FunctionCall, client::Client};
 use crate::{Route, function};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub enum Scenario {
     NewBucket,
     /// A job that succeeds, with a file that is pushed.
     Pushed,
+    /// A job that succeeds, with a file that this client pushes.
+    PushedBy(Client),
     /// A job that succeeds after it has waited for a slot.
     Waits,
     /// A job that is killed, so that there is something of each kind to remove.
@@ -51,13 +53,15 @@ pub struct KillPoint {
 
 impl Scenario {
     /// In the order of the recording: a call belongs to the first scenario of each kind that makes it.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Upload(Route::Direct),
         Self::Upload(Route::Import),
         Self::Upload(Route::Copy),
         Self::FixedVhd,
         Self::NewBucket,
         Self::Pushed,
+        Self::PushedBy(Client::Osc),
+        Self::PushedBy(Client::Relay),
         Self::Waits,
         Self::KilledRegistering(Route::Direct),
         Self::KilledSealed(Route::Direct),
@@ -86,6 +90,8 @@ impl Scenario {
         match self {
             Self::Request(_) => function == function::API,
             Self::Sweep => function == function::SWEEP,
+            // The client's own calls are.
+            Self::PushedBy(_) => false,
             _ if self.kill_point().is_some() => function == function::FINISH,
             _ => ![function::API, function::SWEEP].contains(&function),
         }
@@ -120,7 +126,9 @@ impl Scenario {
             | Self::KilledSealed(route)
             | Self::KilledRegistering(route) => route,
             Self::FixedVhd | Self::NewBucket => Route::Import,
-            Self::Pushed | Self::Waits | Self::Request(_) | Self::Sweep => Route::Direct,
+            Self::Pushed | Self::PushedBy(_) | Self::Waits | Self::Request(_) | Self::Sweep => {
+                Route::Direct
+            }
         }
     }
 
@@ -159,6 +167,7 @@ impl fmt::Display for Scenario {
             Self::Upload(route) => return write!(f, "upload by {route}"),
             Self::KilledTransferring(route) => return write!(f, "killed transferring by {route}"),
             Self::KilledSealed(route) => return write!(f, "killed after seal, by {route}"),
+            Self::PushedBy(client) => return write!(f, "upload of a file pushed by {client}"),
             Self::KilledRegistering(route) => return write!(f, "killed registering by {route}"),
             Self::FixedVhd => "upload of a fixed VHD",
             Self::NewBucket => "upload into a new region",

@@ -53,6 +53,27 @@ fn parts_of(answer: &Value) -> Vec<PartUrl> {
     parts.collect()
 }
 
+impl Upload {
+    /// The upload of a file of so many bytes, as OBS's source server requests it.
+    pub(crate) fn skeleton(&self, size: usize) -> String {
+        let Self {
+            user,
+            project,
+            repository,
+            arch,
+            package,
+            filename,
+            body,
+        } = self;
+        let details = hex::encode(body.to_string());
+        format!(
+            "<clouduploadjob><details>{details}</details><user>{user}</user><target>ec2</target>\
+             <project>{project}</project><repository>{repository}</repository><package>{package}</package>\
+             <arch>{arch}</arch><filename>{filename}</filename><size>{size}</size></clouduploadjob>"
+        )
+    }
+}
+
 impl Stack {
     /// Requests the upload of a file of that many bytes that will be pushed. It has to be accepted.
     pub async fn create_push(&self, upload: &Upload, size: usize) -> Job {
@@ -61,24 +82,9 @@ impl Stack {
 
     /// The same, as OBS's source server requests uploads, and the answer as it comes.
     pub async fn post_push(&self, upload: &Upload, size: usize) -> Response {
-        let Upload {
-            user,
-            project,
-            repository,
-            arch,
-            package,
-            filename,
-            body,
-        } = upload;
-        let details = hex::encode(body.to_string());
-        let skeleton = format!(
-            "<clouduploadjob><details>{details}</details><user>{user}</user><target>ec2</target>\
-             <project>{project}</project><repository>{repository}</repository><package>{package}</package>\
-             <arch>{arch}</arch><filename>{filename}</filename><size>{size}</size></clouduploadjob>"
-        );
         let url = format!("{}/cloudupload?push=1", self.url);
         let request = self.http.post(url).header("content-type", "text/xml");
-        send(request.body(skeleton)).await
+        send(request.body(upload.skeleton(size))).await
     }
 
     /// How far the push is.

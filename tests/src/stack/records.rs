@@ -1,6 +1,9 @@
 //! The jobs' records in DynamoDB.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
@@ -43,14 +46,17 @@ impl Stack {
         }
     }
 
-    /// Makes the last part of the job's file come this many seconds earlier.
+    /// Makes the last sign of the client that pushes the job's file come this many seconds earlier.
     pub async fn age_push(&self, id: JobId, seconds: u64) {
-        let millis = AttributeValue::N((seconds * 1000).to_string());
+        let number = |number: u128| AttributeValue::N(number.to_string());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("the clock is past 1970").as_millis();
         let update = self
             .update_record(id)
-            .update_expression("SET reported = reported - :millis")
-            .expression_attribute_values(":millis", millis);
-        update.send().await.expect("the push was reported");
+            .update_expression("SET reported = if_not_exists(reported, :now) - :millis")
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":millis", number(u128::from(seconds) * 1000));
+        update.send().await.expect("DynamoDB takes the change");
     }
 
     /// The numbers of the job's events that lie in the outbox.

@@ -24,6 +24,11 @@ impl Report {
         for table in TABLES {
             section(table.title, table.about, self.table(&table));
         }
+        section(
+            "A client that pushes",
+            texts::CLIENTS,
+            self.calls_of_clients(),
+        );
         section("OBS", texts::OBS, self.faults_of_obs());
         section(
             "What the user reads of a permission that is missing",

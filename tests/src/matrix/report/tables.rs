@@ -7,6 +7,7 @@ use crate::{
     Route,
     matrix::{
         case::{CallFault, Case, Injection},
+        client::{Client, ClientFault},
         outcome::Outcome,
         scenario::Scenario,
     },
@@ -94,6 +95,44 @@ impl Report {
             text.push('\n');
         }
         text
+    }
+}
+
+impl Report {
+    /// A row per call of a client that pushes.
+    pub fn calls_of_clients(&self) -> String {
+        let mut text = String::from("| client | call |");
+        for fault in ClientFault::ALL {
+            let _ = write!(text, " {} |", fault.title());
+        }
+        let _ = writeln!(text, "\n|---|---|{}", "---|".repeat(ClientFault::ALL.len()));
+        for (client, call) in &self.recording.client_rows {
+            let _ = write!(text, "| {client} | `{call}` |");
+            for fault in ClientFault::ALL {
+                let _ = write!(text, " {} |", self.entry_of_client(*client, call, fault));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn entry_of_client(&self, client: Client, call: &str, fault: ClientFault) -> String {
+        let case = Case {
+            scenario: Scenario::PushedBy(client),
+            injection: Injection::Client {
+                call: call.to_owned(),
+                fault,
+            },
+        };
+        let Some((_, outcome)) = self.cases.iter().find(|(of, _)| *of == case) else {
+            return "—".to_owned();
+        };
+        let again = if outcome.attempts > 1 {
+            ", 2nd start"
+        } else {
+            ""
+        };
+        format!("{}{again}", entry(case.scenario, outcome))
     }
 }
 
