@@ -16,7 +16,9 @@ TIMEOUT = 60
 PAUSES = (1, 2, 4, 8)
 """Seconds before each further attempt of a request that may be sent again."""
 
-PASSING = (429, 500, 502, 503, 504)
+TOO_MANY = 429
+
+PASSING = (TOO_MANY, 500, 502, 503, 504)
 """Status codes that another attempt may not get."""
 
 PAGE = 100
@@ -34,8 +36,13 @@ class Refused(Failure):
         self.status = status
 
 
-class Unreachable(Failure):
-    """No answer."""
+class Transient(Failure):
+    """What another attempt may not get: no answer, or one with a status of PASSING."""
+
+    def __init__(self, sentence, may_be_done):
+        """`may_be_done` says whether the service may have done nevertheless what was requested."""
+        super().__init__(sentence)
+        self.may_be_done = may_be_done
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -62,7 +69,8 @@ class Api:
         return self._json("PUT", "/v1/me/role", {"arn": arn, "region": region})
 
     def create_job(self, upload):
-        return self._json("POST", "/v1/jobs", upload)
+        hint = ", and 'osc cloudupload push JOB' goes on with it" if "push" in upload else ""
+        return self._new_job("/v1/jobs", upload, hint)
 
     def jobs(self, limit):
         """The user's newest jobs, the newest first."""
@@ -80,7 +88,7 @@ class Api:
         return self._json("GET", f"/v1/jobs/{number}")
 
     def retry(self, number):
-        return self._json("POST", f"/v1/jobs/{number}/retry")
+        return self._new_job(f"/v1/jobs/{number}/retry")
 
     def delete_image(self, number):
         return self._json("DELETE", f"/v1/jobs/{number}/image")
@@ -106,6 +114,16 @@ class Api:
         query = urllib.parse.urlencode({"start": start, "end": start + LOG_PART, "follow": int(follow)})
         return self._bytes("GET", f"/v1/jobs/{number}/log?{query}")
 
+    def _new_job(self, path, body=None, hint=""):
+        """Makes a job. If the answer gets lost, the request is not sent again: there might be two jobs then."""
+        try:
+            return self._json("POST", path, body)
+        except Transient as failure:
+            if not failure.may_be_done:
+                raise
+            seen = f"see 'osc cloudupload list'{hint}"
+            raise Failure(f"{failure}. The job may have been made nevertheless: {seen}") from None
+
     def _json(self, method, path, body=None, is_safe=None):
         answer = self._bytes(method, path, body, is_safe)
         try:
@@ -120,9 +138,9 @@ class Api:
         while True:
             try:
                 return self._send(method, path, body)
-            except (Refused, Unreachable) as failure:
+            except Transient:
                 pause = next(pauses, None)
-                if pause is None or getattr(failure, "status", 503) not in PASSING:
+                if pause is None:
                     raise
                 time.sleep(pause)
 
@@ -141,10 +159,14 @@ class Api:
                 return answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                raise Refused(error.code, self._sentence(error)) from None
+                sentence = self._sentence(error)
+            if error.code in PASSING:
+                raise Transient(sentence, may_be_done=error.code != TOO_MANY) from None
+            raise Refused(error.code, sentence) from None
+        except urllib.error.URLError as error:  # before the request was sent wholly
+            raise Transient(f"{self._service.url} cannot be reached: {error.reason}", may_be_done=False) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise Unreachable(f"{self._service.url} cannot be reached: {reason}") from None
+            raise Transient(f"{self._service.url} gave no answer: {error}", may_be_done=True) from None
 
     def _sentence(self, error):
         """What the service says of an error (RFC 9457), or API Gateway before it."""

@@ -137,7 +137,8 @@ class CloudUploadCreate(NewJob):
     cloud image of the package, that one is meant; of several, you are asked which.
 
     With --push, the image goes through this machine, for an OBS that the cloud uploader cannot reach: osc reads it
-    from OBS, or from --file, and sends it on. If that is interrupted, go on with 'osc cloudupload push'.
+    from OBS, or from --file, and sends it on. What breaks is tried again for about five minutes. After that, or if you
+    end it, go on with 'osc cloudupload push'.
 
     Examples:
         osc cloudupload create --watch
@@ -183,13 +184,13 @@ class CloudUploadCreate(NewJob):
         return self.made(api, args, api.create_job({**self.image(args)._asdict(), **self.wishes(args)}))
 
     def pushed(self, api, args):
-        from . import push
+        from . import push, sources
 
         if args.file is None:
             if args.arch or args.name:
                 self.parser.error("--arch and --name are for a local image: add --file")
             image = self.image(args)
-            source = push.BuildResult(args.apiurl, image)
+            source = sources.BuildResult(args.apiurl, image)
         else:
             if not (args.arch and args.name) or args.image:
                 self.parser.error("an image of --file has --arch and --name, and nothing else is known of it")
@@ -227,11 +228,11 @@ class CloudUploadCreate(NewJob):
 
 
 def local_file(path):
-    from . import push
     from .failure import Failure
+    from .sources import LocalFile
 
     try:
-        return push.LocalFile(path)
+        return LocalFile(path)
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}") from None
 
@@ -356,7 +357,7 @@ class CloudUploadPush(NewJob):
         self.add_argument("--file", metavar="FILE", help="the local image, if it was one")
 
     def act(self, args):
-        from . import images, push
+        from . import images, push, sources
 
         api = self.api()
         job = api.job(self.job_number(api, args))
@@ -364,7 +365,7 @@ class CloudUploadPush(NewJob):
         if is_local and args.file is None:
             self.parser.error(f"name the image of job {job['id']}, which is none of OBS, with --file")
         image = images.Image(*(job[name] for name in images.Image._fields))
-        with local_file(args.file) if args.file else push.BuildResult(args.apiurl, image) as source:
+        with local_file(args.file) if args.file else sources.BuildResult(args.apiurl, image) as source:
             job = push.push(api, job, source)
         return self.made(api, args, job)
 

@@ -34,11 +34,11 @@ def show(job, before):
     return now
 
 
-def show_push(job, sent, size, began):
+def show_push(number, sent, size, began):
     """Shows on a terminal how far the push of a job's file is, which began then (`time.monotonic`)."""
     if sys.stderr.isatty():
         percent = 100 * sent // size
-        bar(f"job {job['id']}: pushing", percent, int(time.monotonic() - began), sent == size)
+        bar(f"job {number}: pushing", percent, int(time.monotonic() - began), sent == size)
 
 
 def bar(what, percent, seconds, is_over):

@@ -4,21 +4,19 @@ import base64
 import concurrent.futures
 import contextlib
 import itertools
-import os
 import threading
 import time
 import urllib.parse
 import urllib.request
 import zlib
-from pathlib import Path
 
 import urllib3
-from osc import core
 
 from . import progress, terminal
-from .api import PASSING, Refused, Unreachable
+from .api import Refused, Transient
 from .failure import Failure
 from .images import Image
+from .retries import PAUSES, SILENCE, Interrupted
 
 CONNECTIONS = 4
 """As many as `receive` has to OBS, unless the operators say otherwise."""
@@ -26,14 +24,11 @@ CONNECTIONS = 4
 URLS = 100
 """The most that the service gives at a time."""
 
-PAUSES = (1, 2, 4, 8, 16, 32, 60, 60, 60, 60)
-"""Seconds before each further attempt to put a part: about five minutes without a network."""
-
 REPORTED_EVERY = 5
 """Seconds between two reports to the service of how far the push is."""
 
-SILENCE = 60
-"""Seconds without a byte after which a connection counts as broken."""
+CONFLICT = 409
+"""The status for a job that takes no parts any more."""
 
 LOCAL = "local"
 """Project and repository in the record of an image that is not of OBS."""
@@ -44,71 +39,55 @@ def local_image(source, arch, name):
     return Image(LOCAL, name, LOCAL, arch, source.name)
 
 
-class LocalFile:
-    """An image on this machine."""
-
-    def __init__(self, path):
-        self._file = open(path, "rb")  # closed by __exit__
-        self.name, self.size = Path(path).name, os.fstat(self._file.fileno()).st_size
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._file.close()
-
-    def read(self, size):
-        return self._file.read(size)
-
-
-class BuildResult:
-    """An image that OBS has, as osc's user may read it."""
-
-    def __init__(self, apiurl, image):
-        path = ["build", image.project, image.repository, image.arch, image.package, image.filename]
-        self._answer = core.http_GET(core.makeurl(apiurl, path))
-        length = self._answer.headers.get("Content-Length") or ""
-        if not length.isdecimal():
-            raise Failure(f"OBS does not tell how large {image.filename} is")
-        self.name, self.size = image.filename, int(length)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._answer.close()
-
-    def read(self, size):
-        try:
-            return self._answer.read(size)
-        except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise Failure(f"OBS cannot be read any more: {error}") from None
-
-
 def push(api, job, source):
     """Puts what is missing of the job's file, and says that it is complete. Returns the job as it is then."""
     number = job["id"]
-    state = api.push(number)
-    if source.size != state["size"]:
-        raise Failure(f"{source.name} has {source.size} bytes, and job {number} is of {state['size']}: it is another file")
-    if state["done"]:
-        return api.job(number)
+    go_on = f"go on with 'osc cloudupload push {number}{source.option}'"
     try:
-        crc32 = Push(api, job, state).run(source)
+        return push_rest(api, number, source)
+    except (Interrupted, Transient) as failure:
+        raise Failure(f"{failure}: {go_on}") from None
     except KeyboardInterrupt:
-        terminal.tell(f"\nGo on with 'osc cloudupload push {number}'.")
+        terminal.tell(f"\nInterrupted: {go_on}")
         raise
+
+
+def push_rest(api, number, source):
+    """The same, without a word on how to go on."""
+    try:
+        state = api.push(number)
+        if source.size != state["size"]:
+            of = f"job {number} is of {state['size']}"
+            raise Failure(f"{source.name} has {source.size} bytes, and {of}: it is another file")
+        if state["done"]:
+            return api.job(number)
+        crc32 = Push(api, number, state).run(source)
+    except Refused as refused:
+        job = sent_by_another(api, number) if refused.status == CONFLICT else None
+        if job is None:
+            raise
+        terminal.tell(f"the file of job {number} was sent by another push")
+        return job
     return api.push_done(number, base64.b64encode(crc32.to_bytes(4, "big")).decode())
 
 
+def sent_by_another(api, number):
+    """The job, if its file is complete; else None."""
+    job = api.job(number)
+    if job["state"] in progress.FINAL:
+        return job if job["state"] == "succeeded" else None
+    return job if api.push(number)["done"] else None
+
+
 class Push:
-    def __init__(self, api, job, state):
-        self._api, self._job = api, job
+    def __init__(self, api, number, state):
+        self._api, self._number = api, number
         self._size, self._part_size, self._parts = state["size"], state["part_size"], state["parts"]
         self._missing = set(state["missing"])
         self._sent = self._size - sum(self._length(part) for part in self._missing)
         self._urls, self._pool = {}, None
-        self._lock, self._reported, self._began = threading.Lock(), 0, time.monotonic()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._reported, self._began = 0, time.monotonic()
 
     def run(self, source):
         """Puts the missing parts. Returns the CRC32 of the whole file."""
@@ -128,11 +107,12 @@ class Push:
                     pending = self._wait_for_one(pending)
                     self._tell()
             except BaseException:
+                self._over.set()
                 senders.shutdown(wait=False, cancel_futures=True)
                 raise
         if source.read(1):
             raise Failure(f"{source.name} has become larger while it was sent: push it again, with a new job")
-        progress.show_push(self._job, self._sent, self._size, self._began)
+        progress.show_push(self._number, self._sent, self._size, self._began)
         return crc32
 
     def _length(self, part):
@@ -143,8 +123,7 @@ class Push:
         while left:
             piece = source.read(left)
             if not piece:
-                number = self._job["id"]
-                raise Failure(f"{source.name} ended early: go on with 'osc cloudupload push {number}'")
+                raise Failure(f"{source.name} has become shorter while it was sent: push it again, with a new job")
             pieces.append(piece)
             left -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -163,10 +142,8 @@ class Push:
             if reason is None:
                 break
             pause = next(pauses, None)
-            if pause is None:
-                number = self._job["id"]
-                raise Failure(f"part {part} cannot be put ({reason}): go on with 'osc cloudupload push {number}'")
-            time.sleep(pause)
+            if pause is None or self._over.wait(pause):
+                raise Interrupted(f"part {part} cannot be put ({reason})")
         with self._lock:
             self._sent += len(body)
 
@@ -175,12 +152,8 @@ class Push:
         try:
             url = self._url(part)
             answer = self._pool_of(url).request("PUT", url, body=body, retries=False, redirect=False)
-        except (urllib3.exceptions.HTTPError, Unreachable) as error:
+        except (urllib3.exceptions.HTTPError, Transient) as error:
             return error
-        except Refused as refused:
-            if refused.status in PASSING:
-                return refused
-            raise
         if answer.status == 200:
             return None
         # Whatever the reason is, the URL may be too old for another attempt. If the job has ended, there is none.
@@ -193,7 +166,7 @@ class Push:
             if part not in self._urls:
                 following = (number for number in range(part, self._parts + 1) if number in self._missing)
                 numbers = list(itertools.islice(following, URLS))
-                self._urls.update(self._api.part_urls(self._job["id"], numbers, self._sent))
+                self._urls.update(self._api.part_urls(self._number, numbers, self._sent))
             return self._urls[part]
 
     def _pool_of(self, url):
@@ -203,12 +176,12 @@ class Push:
 
     def _tell(self):
         """Tells the user how far the push is, and the service now and then."""
-        progress.show_push(self._job, self._sent, self._size, self._began)
+        progress.show_push(self._number, self._sent, self._size, self._began)
         now = time.monotonic()
         if now - self._reported >= REPORTED_EVERY:
             self._reported = now
-            with contextlib.suppress(Unreachable):  # who sends parts finds out what is wrong
-                self._api.part_urls(self._job["id"], [], self._sent)
+            with contextlib.suppress(Transient):  # who sends parts finds out what is wrong
+                self._api.part_urls(self._number, [], self._sent)
 
 
 def connections(url):

@@ -194,8 +194,8 @@ class Service(Server):
     def pushed_job(self, number):
         self.shown(number)
         job = self.jobs[number]
-        if job["state"] == "failed":
-            raise problem(409, f"job {number} takes no file any more: it has failed: {job['details']}")
+        if job["state"] in ("succeeded", "failed"):
+            raise problem(409, f"job {number} takes no file any more: it has {job['state']}: {job['details']}")
         return job
 
     def missing_parts(self, job):
@@ -203,6 +203,8 @@ class Service(Server):
 
     def part_urls(self, number, _query, body):
         job = self.pushed_job(number)
+        if job["pushed"] is not None:
+            raise pushed_already(number)
         self.sent.append(body["sent"])
         parts = [
             {
@@ -215,8 +217,11 @@ class Service(Server):
         return {"parts": parts, "expires_in": 3600}
 
     def put_part(self, method, path, query, headers, body):
-        """S3's answer. `s3_answers` has a status for each of the next requests; 0 is a connection that breaks."""
+        """S3's answer. `s3_answers` has what comes of each of the next requests: a status, 0 for a connection that breaks,
+        or a function that gives the status."""
         status = self.s3_answers.pop(0) if self.s3_answers else 200
+        if callable(status):
+            status = status()
         if status == 0:
             raise ConnectionResetError
         if status != 200:
@@ -225,6 +230,8 @@ class Service(Server):
         number, part = map(int, path.split("/")[2:])
         job = self.jobs[number]
         length = min(PART_SIZE, job["size"] - (part - 1) * PART_SIZE)
+        if job["pushed"] is not None or job["state"] == "failed":
+            raise Refusal(404, b"<Error><Code>NoSuchUpload</Code></Error>", "application/xml")
         if method != "PUT" or len(body) != length or "Authorization" in headers or not query["signature"]:
             raise Refusal(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", "application/xml")
         job["parts"][part] = body
@@ -235,7 +242,10 @@ class Service(Server):
         if self.missing_parts(job):
             raise problem(409, "1 parts of the file are missing")
         file = b"".join(job["parts"][part] for part in sorted(job["parts"]))
-        if base64.b64decode(body["crc32"]) != zlib.crc32(file).to_bytes(4, "big"):
+        is_same = base64.b64decode(body["crc32"]) == zlib.crc32(file).to_bytes(4, "big")
+        if not is_same and job["pushed"] is not None:
+            raise pushed_already(number)
+        if not is_same:
             raise AssertionError("the client has computed another CRC32")
         job["pushed"] = file
         return self.shown(number)
@@ -249,6 +259,11 @@ class Service(Server):
         if start > len(lines):
             raise problem(400, f"start out of range: {start}")
         return lines[start : int(query["end"])]
+
+
+def pushed_already(number):
+    detail = f"the file of job {number} was pushed already, and cannot be changed: create another job"
+    return problem(409, detail)
 
 
 def problem(status, detail):

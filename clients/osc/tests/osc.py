@@ -19,6 +19,16 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+IMPATIENT = """\
+import sys
+from osc import babysitter
+from osc_cloudupload import api, retries
+api.PAUSES = retries.PAUSES = {pauses}
+retries.SILENCE = 1
+sys.exit(babysitter.main())
+"""
+
+
 class Home:
     """A home directory with an oscrc for one OBS."""
 
@@ -50,6 +60,18 @@ class Home:
             env={**self.env, **(env or {})},
             timeout=TIMEOUT,
             **options,
+        )
+
+    def start(self, *words, pauses=(0.1, 0.2, 0.3)):
+        """Starts `osc cloudupload …` without a terminal, with these pauses before further attempts."""
+        return subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT.format(pauses=pauses), "cloudupload", *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.env,
         )
 
     def osc_on_terminal(self, *words, answers=(), cwd=None):

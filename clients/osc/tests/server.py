@@ -13,6 +13,15 @@ class Refusal(Exception):
         self.status, self.body, self.content_type, self.headers = status, body, content_type, headers
 
 
+class Torn(bytes):
+    """A body of which only the first `sent` bytes come; then the connection is closed, or silent."""
+
+    def __new__(cls, body, sent, is_silent=False):
+        torn = super().__new__(cls, body)
+        torn.sent, torn.is_silent = sent, is_silent
+        return torn
+
+
 class Quiet(http.server.ThreadingHTTPServer):
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -20,10 +29,12 @@ class Quiet(http.server.ThreadingHTTPServer):
 
 
 class Server:
-    """`answer(method, path, query, headers, body)` returns a status, and bytes or what becomes JSON; or it raises."""
+    """`answer(method, path, query, headers, body)` returns a status, bytes or what becomes JSON, and perhaps more of what
+    `reply` takes; or it raises."""
 
     def __init__(self):
         self.requests = []
+        self.over = threading.Event()
         self.http = Quiet(("127.0.0.1", 0), self.handler())
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
@@ -32,6 +43,7 @@ class Server:
         return self
 
     def __exit__(self, *_):
+        self.over.set()
         self.http.shutdown()
         self.http.server_close()
 
@@ -44,7 +56,10 @@ class Server:
             def do(self):
                 url = urllib.parse.urlsplit(self.path)
                 query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length) or None
+                if len(body or b"") < length:
+                    raise ConnectionError("the client is gone")
                 server.requests.append((self.command, self.path))
                 try:
                     self.reply(*server.answer(self.command, urllib.parse.unquote(url.path), query, self.headers, body))
@@ -62,7 +77,13 @@ class Server:
                 for name, value in headers:
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                if not isinstance(body, Torn):
+                    self.wfile.write(body)
+                    return
+                self.wfile.write(body[: body.sent])
+                if body.is_silent:
+                    server.over.wait()
+                self.close_connection = True
 
             def log_message(self, *_):
                 pass

@@ -15,8 +15,8 @@ Built with `--release`, as `make package` does. Lambda loads it at every cold st
     "Speed of `api`": """\
 The binary of the table above runs under a stand-in for the Lambda runtime API. A stand-in for DynamoDB answers at once,
 with what the emulator's DynamoDB answered to the same request before. So this is the function alone. Times include
-about 0.1 ms of the stand-ins; processor times are those of the function (`/proc/PID/stat`, `wait4`). The file is
-in the page cache, and nothing speaks TLS.""",
+about 0.1 ms of the stand-ins, and 0.2 ms for a list; processor times are those of the function (`/proc/PID/stat`,
+`wait4`). The file is in the page cache, and nothing speaks TLS.""",
     TITLE: f"""\
 `api` as in the table above, with a stand-in for CloudWatch Logs, too; its calls of AWS are counted, and what AWS does
 for them is not in its times. Beside it `bs_clouduploadserver` of Debian's obs-server, alone, with the same jobs and the
