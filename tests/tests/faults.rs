@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tests::{
     Route, function,
-    matrix::{CallFault, Case, FunctionCall, Harness, Injection, ObsFault, Request, Scenario, run},
+    matrix::{
+        CallFault, Case, Client, ClientFault, FunctionCall, Harness, Injection, ObsFault, Request,
+        Scenario, run,
+    },
 };
 
 const UPLOAD: Scenario = Scenario::Upload(Route::Direct);
@@ -46,6 +49,14 @@ const CALLS: [(Scenario, &str, &str, CallFault); 33] = [
     (Scenario::Sweep, function::SWEEP, "events:PutEvents", CallFault::Denied),
 ];
 
+/// Calls of the relay.
+const CALLS_OF_CLIENT: [(&str, ClientFault); 4] = [
+    ("PUT of a part", ClientFault::AnswerLost),
+    ("PUT of a part", ClientFault::KilledAfter),
+    ("PUT of a part", ClientFault::Second),
+    ("POST /v1/jobs/N/push/parts", ClientFault::Unavailable),
+];
+
 #[tokio::test]
 async fn a_few_of_the_matrix() {
     let mut cases = Vec::from(CALLS.map(|(scenario, function, call, fault)| Case {
@@ -62,6 +73,13 @@ async fn a_few_of_the_matrix() {
         scenario: UPLOAD,
         injection: Injection::Obs(ObsFault::Close),
     });
+    cases.extend(CALLS_OF_CLIENT.map(|(call, fault)| Case {
+        scenario: Scenario::PushedBy(Client::Relay),
+        injection: Injection::Client {
+            call: call.to_owned(),
+            fault,
+        },
+    }));
     let harness = Arc::new(Harness::new().await);
     let mut unmet = Vec::new();
     run(harness, cases, 4, |case, outcome| {

@@ -77,6 +77,8 @@ pub const ELSEWHERE: &str = "
 | an execution that is stopped by hand, or that has no job | no call fails | `tests/tests/sweeps.rs` |
 | no slot is granted twice, whoever dies | it takes many jobs at once | `tests/tests/slots.rs`, `tests/tests/dispatch.rs` |
 | a `receive` whose time is up is called again | it takes 15 minutes | `tests/tests/short_of_time.rs`, with a shorter timeout |
+| what the relay does for a job that it cannot send on | only a fault brings it about | `clients/relay/tests` |
+| a push that OBS breaks off, and goes on with | OBS is read by the client | `clients/osc/tests/test_push.py`, `infra/local/test-obs` |
 | several slices at a time | the image would need 1 GiB | `make demo`, without faults |
 | buckets expire what is forgotten | the emulator stores lifecycle rules and does not apply them | nowhere |
 | a throttled function is called again | Lambda throttles it, not a call of a function | the emulator's `test_states_tasks.py` |
