@@ -9,6 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    causes::with_causes,
     job::JobId,
     patience::Patience,
     settings::{Secret, Settings},
@@ -40,7 +41,7 @@ pub struct Api {
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    #[error("the cloud uploader cannot be reached: {0}")]
+    #[error("the cloud uploader cannot be reached: {}", with_causes(.0))]
     Unreachable(reqwest::Error),
     /// In its own words.
     #[error("{sentence}")]

@@ -2,7 +2,9 @@
 //! `clouduploadserver`. Images go on to the cloud uploader as they come in; everything else is passed through.
 
 mod api;
+mod causes;
 mod job;
+mod part;
 mod patience;
 mod push;
 mod server;

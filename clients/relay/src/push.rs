@@ -14,16 +14,19 @@ use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use reqwest::{Client, StatusCode};
+use reqwest::Client;
 use tokio::{
+    select,
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::Instant,
+    time::{sleep, timeout},
 };
 
 use crate::{
     api::{Api, ApiError, Push},
+    causes::with_causes,
     job::JobId,
+    part::{self, PutError, SILENCE},
     patience::{GIVE_UP, Patience},
 };
 
@@ -39,8 +42,8 @@ const URLS: usize = 100;
 /// The time between two reports of how far the push is. A kill is seen within this time.
 const REPORT_PERIOD: Duration = Duration::from_secs(5);
 
-/// The time that one part may take: 8 MiB at 14 KiB a second.
-const PART_TIMEOUT: Duration = Duration::from_secs(600);
+/// The time that the source server may send nothing while it is read from. It may have to wait for a repository server.
+const SOURCE_SILENCE: Duration = Duration::from_secs(600);
 
 /// Why an image does not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +73,6 @@ pub struct Pusher {
 impl Pusher {
     pub fn new(api: Api) -> Result<Self, reqwest::Error> {
         let s3 = Client::builder()
-            .timeout(PART_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {
@@ -92,24 +94,31 @@ impl Pusher {
         if push.done {
             return Ok(());
         }
-        let crc32 = self.parts(job, &push, Source::of(image, length)).await?;
+        let urls = Arc::new(Urls {
+            api: self.api.clone(),
+            job,
+            missing: push.missing.iter().copied().collect(),
+            known: Mutex::default(),
+            sent: AtomicU64::new(0),
+        });
+        let image = Source::of(image, length, SOURCE_SILENCE);
+        let crc32 = select! {
+            crc32 = self.parts(&push, &urls, image) => crc32?,
+            over = urls.reports() => return Err(over.into()),
+        };
         let crc32 = BASE64_STANDARD.encode(crc32.to_be_bytes());
         Ok(self.api.push_done(job, &crc32).await?)
     }
 
     /// Puts the missing parts. Gives the CRC32 of the whole image.
-    async fn parts(&self, job: JobId, push: &Push, mut image: Source) -> Result<u32, PushError> {
-        let missing: BTreeSet<u32> = push.missing.iter().copied().collect();
-        let urls = Arc::new(Urls {
-            api: self.api.clone(),
-            job,
-            missing,
-            known: Mutex::default(),
-            sent: AtomicU64::new(0),
-        });
+    async fn parts(
+        &self,
+        push: &Push,
+        urls: &Arc<Urls>,
+        mut image: Source,
+    ) -> Result<u32, PushError> {
         let mut crc32 = Digest::new(CrcAlgorithm::Crc32IsoHdlc);
         let mut senders = JoinSet::new();
-        let mut reported = Instant::now();
         for number in 1..=push.parts {
             let before = u64::from(number - 1) * push.part_size;
             let size = push.part_size.min(push.size - before);
@@ -122,17 +131,7 @@ impl Pusher {
             while senders.len() >= CONNECTIONS {
                 join_one(&mut senders).await?;
             }
-            senders.spawn(put(
-                self.s3.clone(),
-                Arc::clone(&urls),
-                number,
-                part,
-                permit,
-            ));
-            if reported.elapsed() >= REPORT_PERIOD {
-                reported = Instant::now();
-                urls.report().await?;
-            }
+            senders.spawn(put(self.s3.clone(), Arc::clone(urls), number, part, permit));
         }
         while !senders.is_empty() {
             join_one(&mut senders).await?;
@@ -167,19 +166,15 @@ async fn put(
     let mut patience = Patience::new();
     loop {
         let url = urls.of(number).await?;
-        let reason = match s3.put(url).body(part.clone()).send().await {
-            Ok(answer) if answer.status() == StatusCode::OK => break,
-            Ok(answer) => {
-                // The URL may have expired. If the job has ended, the cloud uploader gives no other.
-                urls.forget(number).await;
-                let status = answer.status();
-                format!(
-                    "S3 answered {status} {}",
-                    answer.text().await.unwrap_or_default()
-                )
-            }
-            Err(error) => error.to_string(),
+        let error = match part::put(&s3, &url, part.clone(), SILENCE).await {
+            Ok(()) => break,
+            Err(error) => error,
         };
+        if let PutError::Refused { .. } = error {
+            // If the job has ended, the cloud uploader gives no other URL.
+            urls.forget(number).await;
+        }
+        let reason = error.to_string();
         eprintln!("job {}: part {number}: {reason}", urls.job);
         if !patience.pause().await {
             return Err(PushError::Stuck { number, reason });
@@ -216,10 +211,15 @@ impl Urls {
         self.known.lock().await.remove(&number);
     }
 
-    /// Tells the cloud uploader how far the push is, and learns whether the job is still open.
-    async fn report(&self) -> Result<(), ApiError> {
-        let sent = self.sent.load(Ordering::Relaxed);
-        self.api.part_urls(self.job, &[], sent).await.map(drop)
+    /// Tells the cloud uploader again and again how far the push is, until the job is over.
+    async fn reports(&self) -> ApiError {
+        loop {
+            sleep(REPORT_PERIOD).await;
+            let sent = self.sent.load(Ordering::Relaxed);
+            if let Err(error) = self.api.part_urls(self.job, &[], sent).await {
+                return error;
+            }
+        }
     }
 }
 
@@ -230,15 +230,18 @@ struct Source {
     rest: Bytes,
     came: u64,
     size: u64,
+    /// The time that nothing may come.
+    silence: Duration,
 }
 
 impl Source {
-    fn of(body: Incoming, size: u64) -> Self {
+    fn of(body: Incoming, size: u64, silence: Duration) -> Self {
         Self {
             body,
             rest: Bytes::new(),
             came: 0,
             size,
+            silence,
         }
     }
 
@@ -257,19 +260,56 @@ impl Source {
     }
 
     async fn frame(&mut self) -> Result<Bytes, PushError> {
-        let reason = match self.body.frame().await {
-            Some(Ok(frame)) => {
+        let reason = match timeout(self.silence, self.body.frame()).await {
+            Ok(Some(Ok(frame))) => {
                 let bytes = frame.into_data().unwrap_or_default();
                 self.came += bytes.len() as u64;
                 return Ok(bytes);
             }
-            Some(Err(error)) => error.to_string(),
-            None => "it ended early".to_owned(),
+            Ok(Some(Err(error))) => with_causes(&error),
+            Ok(None) => "it ended early".to_owned(),
+            Err(_) => format!("nothing came for {} s", self.silence.as_secs()),
         };
         Err(PushError::Torn {
             came: self.came,
             size: self.size,
             reason,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper::{Request, Response, server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::{
+        io::{AsyncWriteExt, duplex},
+        sync::mpsc,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_source_server_that_falls_silent_has_broken_off() {
+        let (mut client, server) = duplex(1000);
+        let (send, mut received) = mpsc::channel(1);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let send = send.clone();
+            async move {
+                let mut image = Source::of(request.into_body(), 10, Duration::from_millis(100));
+                send.send(image.read(10).await).await.unwrap();
+                Ok::<_, hyper::Error>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+        let request = b"PUT / HTTP/1.1\r\nhost: relay\r\ncontent-length: 10\r\n\r\n1234567";
+        client.write_all(request).await.unwrap();
+        let error = received.recv().await.unwrap().unwrap_err();
+        let PushError::Torn { came, size, reason } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((came, size), (7, 10));
+        assert!(reason.starts_with("nothing came for "), "{reason}");
     }
 }

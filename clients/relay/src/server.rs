@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -76,7 +76,8 @@ struct Relay {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves until it is told to stop. Images that come in then end their jobs, with the reason.
+/// Serves until it is told to stop. Images that come in then end their jobs, with the reason. Whoever tells it again does not
+/// want to wait for that.
 pub async fn run() -> Result<(), RunError> {
     let settings = Settings::from_env()?;
     let api = Api::new(&settings)?;
@@ -117,9 +118,13 @@ pub async fn run() -> Result<(), RunError> {
     drop(listener);
     let _ = stop.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    if timeout(STOP_TIMEOUT, all).await.is_err() {
-        eprintln!("some jobs are not ended yet: the next start does it");
+    select! {
+        () = all => return Ok(()),
+        () = sleep(STOP_TIMEOUT) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
+    eprintln!("some jobs are not ended yet: the next start does it");
     Ok(())
 }
 
@@ -204,7 +209,10 @@ impl Relay {
             () = self.stopped() => Err(Broken::Stopped),
         };
         match &pushed {
-            Ok(()) => eprintln!("job {job}: {length} bytes sent on"),
+            Ok(()) => {
+                eprintln!("job {job}: {length} bytes sent on");
+                entry.remove();
+            }
             Err(broken) => {
                 eprintln!("job {job}: {broken}");
                 self.end(entry, &broken.to_string()).await;
@@ -217,12 +225,17 @@ impl Relay {
     async fn end(&self, entry: Entry, reason: &str) {
         let job = entry.job();
         match self.api.abort_push(job, reason).await {
-            Ok(()) => eprintln!("job {job} is ended: {reason}"),
-            Err(ApiError::Refused { sentence, .. }) => eprintln!("job {job}: {sentence}"),
+            Ok(()) => {
+                eprintln!("job {job} is ended: {reason}");
+                entry.remove();
+            }
+            Err(error) if error.is_transient() => {
+                eprintln!("job {job} cannot be ended, the next start tries it again: {error}");
+            }
+            // Another attempt would be refused, too. As a rule the job has ended before.
             Err(error) => {
-                eprintln!("job {job} cannot be ended: {error}");
-                // The next start tries it again.
-                std::mem::forget(entry);
+                eprintln!("job {job}: {error}");
+                entry.remove();
             }
         }
     }

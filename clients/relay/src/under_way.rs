@@ -17,7 +17,8 @@ pub struct UnderWay {
     jobs: Arc<Mutex<BTreeSet<JobId>>>,
 }
 
-/// A job whose image comes in. Dropping it takes the job off the list.
+/// A job whose image comes in. If it is dropped, as when the relay ends, the job stays on the list, for the next start.
+#[must_use]
 pub struct Entry {
     list: UnderWay,
     job: JobId,
@@ -47,15 +48,14 @@ impl UnderWay {
         if !self.jobs().insert(job) {
             return Err(NotListed::Already(job));
         }
-        let entry = Entry {
-            list: self.clone(),
-            job,
-        };
         let file = self.file(job);
         let written = File::create(&file).and_then(|file| file.sync_all());
         match written {
-            Ok(()) => Ok(entry),
-            Err(error) => Err(NotListed::Io { file, error }),
+            Ok(()) => Ok(self.entry(job)),
+            Err(error) => {
+                self.jobs().remove(&job);
+                Err(NotListed::Io { file, error })
+            }
         }
     }
 
@@ -66,13 +66,15 @@ impl UnderWay {
             let name = file?.file_name();
             if let Some(job) = name.to_str().and_then(|name| name.parse().ok()) {
                 self.jobs().insert(job);
-                left.push(Entry {
-                    list: self.clone(),
-                    job,
-                });
+                left.push(self.entry(job));
             }
         }
         Ok(left)
+    }
+
+    fn entry(&self, job: JobId) -> Entry {
+        let list = self.clone();
+        Entry { list, job }
     }
 
     fn file(&self, job: JobId) -> PathBuf {
@@ -88,10 +90,9 @@ impl Entry {
     pub fn job(&self) -> JobId {
         self.job
     }
-}
 
-impl Drop for Entry {
-    fn drop(&mut self) {
+    /// Takes the job off the list: nothing is left to do for it.
+    pub fn remove(self) {
         let file = self.list.file(self.job);
         if let Err(error) = fs::remove_file(&file) {
             eprintln!("{} cannot be removed: {error}", file.display());
@@ -105,21 +106,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_on_the_list_once_and_until_it_is_dropped() {
+    fn a_job_is_on_the_list_once_and_until_it_is_removed() {
         let folder = std::env::temp_dir().join(format!("relay-{}", std::process::id()));
         let list = UnderWay::at(&folder).unwrap();
         let job = |number: &str| number.parse::<JobId>().unwrap();
         let entry = list.add(job("17")).unwrap();
         assert!(matches!(list.add(job("17")), Err(NotListed::Already(_))));
-        drop(entry);
-        std::mem::forget(list.add(job("18")).unwrap());
+        entry.remove();
+        drop(list.add(job("17")).unwrap());
 
         let next = UnderWay::at(&folder).unwrap();
-        let left = next.left().unwrap();
-        assert_eq!(left.iter().map(Entry::job).collect::<Vec<_>>(), [job("18")]);
-        assert!(matches!(next.add(job("18")), Err(NotListed::Already(_))));
-        drop(left);
+        let mut left = next.left().unwrap();
+        assert_eq!(left.iter().map(Entry::job).collect::<Vec<_>>(), [job("17")]);
+        assert!(matches!(next.add(job("17")), Err(NotListed::Already(_))));
+        left.remove(0).remove();
         assert!(next.left().unwrap().is_empty());
+        assert!(next.add(job("17")).is_ok());
+        fs::remove_file(folder.join("17")).unwrap();
         fs::remove_dir(folder).unwrap();
     }
 }
