@@ -95,6 +95,11 @@ impl Gateway {
         self.shared.seen().client = pid;
     }
 
+    /// Whether the client's process was killed.
+    pub fn has_killed_client(&self) -> bool {
+        self.shared.seen().client.is_none()
+    }
+
     /// Waits until the fault has hit.
     pub async fn hit(&self) {
         let _ = self.shared.hit.subscribe().wait_for(|hit| *hit).await;
@@ -222,7 +227,8 @@ impl Shared {
     }
 
     fn kill_client(&self) {
-        let client = self.seen().client.expect("the client's process is known");
+        let client = self.seen().client.take();
+        let client = client.expect("the client's process is known");
         kill_process(client, Signal::KILL).expect("the client runs");
     }
 

@@ -72,10 +72,11 @@ impl<'a> Relay<'a> {
     /// The address of the relay, which is started if it does not run.
     async fn url(&self) -> String {
         let mut running = self.running.lock().await;
-        if let Some(Running { url, process, .. }) = &mut *running
-            && matches!(process.try_wait(), Ok(None))
-        {
-            return url.clone();
+        if let Some(Running { url, process, .. }) = &mut *running {
+            if !self.gateway.has_killed_client() {
+                return url.clone();
+            }
+            process.wait().await.expect("the relay ends");
         }
         let started = self.start().await;
         let url = started.url.clone();
