@@ -269,14 +269,13 @@ impl Cloud {
             headers: head.headers,
             body: Bytes::new(),
         };
-        let url = PartUrl::parse(&call.path);
-        if url.is_none() {
+        let Some(url) = PartUrl::parse(&call.path) else {
             call.body = body.collect().await.map_err(io::Error::other)?.to_bytes();
             return self.outcome(&call).unwrap_or_else(|| Ok(self.api(&call)));
-        }
-        match (self.outcome(&call), url) {
-            (None, Some(url)) => self.s3(&call, url, body).await,
-            (outcome, _) => outcome.unwrap_or_else(|| Ok(answer(StatusCode::NOT_FOUND, ""))),
+        };
+        match self.outcome(&call) {
+            Some(outcome) => outcome,
+            None => self.s3(&call, url, body).await,
         }
     }
 
@@ -286,15 +285,12 @@ impl Cloud {
         state.calls.push(call.clone());
         let line = format!("{} {}", call.method, call.path);
         let is_meant = |(begin, _): &(String, Outcome)| line.starts_with(begin);
-        let next = state.next.iter().position(is_meant);
-        let outcome = match next {
+        let outcome = match state.next.iter().position(is_meant) {
             Some(next) => state.next.remove(next).1,
-            None => state
-                .always
-                .iter()
-                .find(|&always| is_meant(always))?
-                .1
-                .clone(),
+            None => {
+                let (_, outcome) = state.always.iter().find(|&always| is_meant(always))?;
+                outcome.clone()
+            }
         };
         Some(match outcome {
             Outcome::Answer(status, body) => Ok(answer(status, body)),

@@ -11,6 +11,8 @@ use tokio::{
     time::{Duration, timeout},
 };
 
+use crate::cloud::PATIENCE;
+
 /// An image whose parts all differ: its pattern has a prime number of bytes.
 pub fn image(size: u64) -> Bytes {
     let pattern: Vec<u8> = (0..1_000_003_u32)
@@ -29,7 +31,8 @@ pub fn client() -> Client {
 /// Sends the image of a job. Gives the answer's status and text.
 pub async fn put(relay: SocketAddr, job: u32, image: Bytes) -> (StatusCode, String) {
     let url = format!("http://{relay}/cloudupload/{job}");
-    let answer = client().put(url).body(image).send().await.unwrap();
+    let request = client().put(url).timeout(PATIENCE).body(image);
+    let answer = request.send().await.unwrap();
     (answer.status(), answer.text().await.unwrap())
 }
 
@@ -72,7 +75,8 @@ impl Sending {
     /// The answer, with its head.
     pub async fn answer(mut self) -> String {
         let mut answer = String::new();
-        self.0.read_to_string(&mut answer).await.unwrap();
+        let read = timeout(PATIENCE, self.0.read_to_string(&mut answer));
+        read.await.expect("no answer").unwrap();
         answer
     }
 }
