@@ -48,11 +48,12 @@ to the first that succeeds and to the first that is killed.";
 
 pub const CLIENTS: &str = "\
 `osc cloudupload create --push` and the relay, as their users run them, with a disk of six parts. A gateway between the client
-and the service breaks the first such call, and of the parts the third. It serves nothing else for 10 s in the fifth column.
-What has failed or was killed is started again as its user would: `osc cloudupload push` goes on with the job, if there is
-one; the relay is started by systemd, and ends the job whose image OBS does not send again. A call that makes a job is
-never sent twice by itself; a job that was made so and has no one who goes on with it is given up a day later. Seconds are
-from the start of the client until its jobs are final, nothing works on them and what is left has been counted.";
+and the service breaks the first such call, and of the parts the third; in the column \"nothing for 10 s\", no call at all
+gets through from then on for that time. What has failed or was killed is started again as its user would:
+`osc cloudupload push` goes on with the job, if there is one; the relay is started by systemd, and ends the job whose image OBS
+does not send again. A call that makes a job is never sent twice by the client itself; if that left a job that nobody goes on
+with, it is given up a day later. Seconds are from the start of the client until its jobs are final, nothing works on them,
+and what is left has been counted.";
 
 pub const OBS: &str = "\
 What OBS does on the first request for the file. It serves the next request well, except where the job is killed.";
