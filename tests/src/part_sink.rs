@@ -25,26 +25,28 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 
 use crate::serve::serve;
 
 /// The parts that an upload can have (S3 user guide, "Amazon S3 multipart upload limits").
 const PART_NUMBERS: std::ops::RangeInclusive<u32> = 1..=10_000;
 
-/// What the `ETag` of a part is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ETag {
-    /// The MD5 of its data, as in a bucket that encrypts with keys of S3. It takes the sink far longer than all else.
-    Md5,
-    /// Not the MD5, as in a bucket that encrypts with keys of KMS: here the CRC32.
-    Crc32,
+/// How the sink is like S3 beyond the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Likeness {
+    /// Whether the `ETag` of a part is its MD5, as in a bucket that encrypts with keys of S3: that takes the sink ten times as
+    /// long as all else. In a bucket that encrypts with keys of KMS, it is something else, too.
+    pub md5: bool,
+    /// The bytes that a connection brings in a second, at most. S3's: 85 to 90 MB (S3 user guide, "Performance design patterns
+    /// for Amazon S3", "Horizontal scaling and request parallelization for high throughput").
+    pub pace: Option<u64>,
 }
 
 /// Takes parts, and forgets them.
 #[derive(Debug)]
 pub struct Sink {
-    etag: ETag,
+    likeness: Likeness,
     uploads: Mutex<HashMap<String, Upload>>,
 }
 
@@ -107,9 +109,9 @@ impl Upload {
 }
 
 impl Sink {
-    pub fn new(etag: ETag) -> Arc<Self> {
+    pub fn new(likeness: Likeness) -> Arc<Self> {
         let uploads = Mutex::default();
-        Arc::new(Self { etag, uploads })
+        Arc::new(Self { likeness, uploads })
     }
 
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> ExitCode {
@@ -131,7 +133,7 @@ impl Sink {
         let began = Instant::now();
         let (number, id) = part_of(request.uri().query().unwrap_or_default())?;
         let (mut crc32, mut size) = (Crc::new(Crc32IsoHdlc), 0);
-        let mut md5 = (self.etag == ETag::Md5).then(Md5::new);
+        let mut md5 = self.likeness.md5.then(Md5::new);
         let mut body = request.into_body();
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame?.into_data() {
@@ -140,6 +142,10 @@ impl Sink {
                     md5.update(&data);
                 }
                 size += data.len() as u64;
+                if let Some(pace) = self.likeness.pace {
+                    let due = Duration::from_secs_f64(size as f64 / pace as f64);
+                    sleep(due.saturating_sub(began.elapsed())).await;
+                }
             }
         }
         let crc32 = crc32.finalize() as u32;

@@ -1,22 +1,33 @@
-//! `part-sink --port N [--md5]`: what it does is said at `tests::part_sink`.
+//! `part-sink --port N [--md5] [--pace BYTES]`: what it does is said at `tests::part_sink`.
 
 use std::{env, process::ExitCode};
 
 use tests::{
-    part_sink::{ETag, Sink},
+    part_sink::{Likeness, Sink},
     serve::{fail, listen},
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let words: Vec<String> = env::args().skip(1).collect();
-    let (port, etag) = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--port", port] => (port, ETag::Crc32),
-        ["--port", port, "--md5"] => (port, ETag::Md5),
-        _ => return fail("usage: part-sink --port N [--md5]"),
+    let Some((port, likeness)) = arguments() else {
+        return fail("usage: part-sink --port N [--md5] [--pace BYTES]");
     };
-    match listen(port).await {
-        Ok(listener) => Sink::new(etag).serve(listener).await,
+    match listen(&port).await {
+        Ok(listener) => Sink::new(likeness).serve(listener).await,
         Err(code) => code,
     }
+}
+
+fn arguments() -> Option<(String, Likeness)> {
+    let (mut port, mut likeness) = (None, Likeness::default());
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--port" => port = Some(words.next()?),
+            "--md5" => likeness.md5 = true,
+            "--pace" => likeness.pace = Some(words.next()?.parse().ok().filter(|&pace| pace > 0)?),
+            _ => return None,
+        }
+    }
+    Some((port?, likeness))
 }

@@ -4,17 +4,22 @@ use reqwest::{Client, Response, header::CONTENT_LENGTH};
 
 use super::*;
 
+const MD5: Likeness = Likeness {
+    md5: true,
+    pace: None,
+};
+
 struct Scene {
     client: Client,
     url: String,
 }
 
-async fn scene(etag: ETag) -> Scene {
+async fn scene(likeness: Likeness) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port is free");
     let address = listener.local_addr().expect("it has an address");
-    tokio::spawn(Sink::new(etag).serve(listener));
+    tokio::spawn(Sink::new(likeness).serve(listener));
     Scene {
         client: Client::builder().no_proxy().build().expect("a client"),
         url: format!("http://{address}"),
@@ -45,7 +50,7 @@ fn etag(answer: &Response) -> &str {
 
 #[tokio::test]
 async fn parts_in_any_order_are_one_object() {
-    let scene = scene(ETag::Crc32).await;
+    let scene = scene(Likeness::default()).await;
     for (number, data) in [(3, "789"), (1, "1234"), (2, "56")] {
         let answer = scene.put(
             &format!("X-Amz-Expires=3600&partNumber={number}&uploadId=a"),
@@ -63,7 +68,7 @@ async fn parts_in_any_order_are_one_object() {
 
 #[tokio::test]
 async fn a_part_that_is_put_again_counts_once() {
-    let scene = scene(ETag::Crc32).await;
+    let scene = scene(Likeness::default()).await;
     for data in ["123456780", "123456789"] {
         scene.put("partNumber=1&uploadId=a", data).await;
     }
@@ -79,12 +84,9 @@ async fn a_part_that_is_put_again_counts_once() {
 async fn the_etag_is_the_md5_if_that_is_wanted() {
     // RFC 1321, A.5: the MD5 of "abc".
     const ABC: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";
-    let answer = scene(ETag::Md5)
-        .await
-        .put("partNumber=1&uploadId=a", "abc")
-        .await;
+    let answer = scene(MD5).await.put("partNumber=1&uploadId=a", "abc").await;
     assert_eq!(etag(&answer), ABC);
-    let answer = scene(ETag::Crc32)
+    let answer = scene(Likeness::default())
         .await
         .put("partNumber=1&uploadId=a", "abc")
         .await;
@@ -92,8 +94,22 @@ async fn the_etag_is_the_md5_if_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn no_connection_is_faster_than_the_pace() {
+    let likeness = Likeness {
+        md5: false,
+        pace: Some(1 << 20),
+    };
+    let scene = scene(likeness).await;
+    let part = vec![7; 100 << 10];
+    let answer = scene.put("partNumber=1&uploadId=a", part).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let seconds = scene.received("a").await.seconds;
+    assert!(seconds >= 100.0 / 1024.0, "{seconds}");
+}
+
+#[tokio::test]
 async fn what_is_no_part_is_refused() {
-    let scene = scene(ETag::Crc32).await;
+    let scene = scene(Likeness::default()).await;
     for query in [
         "",
         "uploadId=a",
@@ -117,7 +133,7 @@ async fn a_part_that_breaks_off_is_not_there() {
         net::TcpStream,
     };
 
-    let scene = scene(ETag::Crc32).await;
+    let scene = scene(Likeness::default()).await;
     let address = scene.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     let head = format!(

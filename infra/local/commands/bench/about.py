@@ -5,6 +5,7 @@ from bench.blocks import ROUNDS
 from bench.cost import KEPT_HOURS, LOG_BYTES, idle
 from bench.jobs import COMPUTED, LARGE, SMALL
 from bench.obs import LISTS, LOGS, STATUSES, TITLE
+from bench.push import AT_ONCE, MEMORY, ROUNDS as PUSH_ROUNDS, TITLE as PUSH
 from bench.rivals import COLDSNAP
 from bench.slots import QUEUED, SLOTS_PER_USER
 from bench.terabytes import AT_A_TIME, FILES, TITLE as LONG
@@ -23,6 +24,24 @@ for them is not in its times. Beside it `bs_clouduploadserver` of Debian's obs-s
 same log in its files; each request on a connection of its own, as its clients send them. Both answers have to be the
 same, byte for byte. Processor time is that of all processes of a server, a mean of {STATUSES} statuses, {LISTS} lists and
 {LOGS} logs; the time to the answer is a median. `infra/local/bench --only obs` measures this alone.""",
+    PUSH: f"""\
+1 GiB that nothing compresses, in the page cache, to `part-sink`: it takes parts as S3 does, and keeps only their CRC32.
+The newest osc with the plugin sends it from a file; to the relay, built with `--release`, one `curl -T` brings it, as the
+source server would. Both get their URLs from a stand-in for the cloud uploader, and put parts of 8 MiB over four
+connections. Beside them, `curl -T` puts the same bytes: four at once a quarter each, or one all of them. Time is from the
+start of the first process to the end of the last one; all is repeated {PUSH_ROUNDS} times in turn, and the medians count. After
+each push, the sink must have every byte once, by size, count and CRC32.
+
+There are three sinks. One is as fast as it can be. One computes the MD5 of each part, which S3 answers as its `ETag`; the
+bars are for this one. One takes 90 MB a second from each connection, which is about what S3 takes (S3 user guide,
+"Performance design patterns for Amazon S3"); without the time until S3 answers. Against the first two, the processors are
+busy from the first byte to the last if there are only two: there a ratio tells how much processor time everything takes
+together. So it cannot get near 1 for the relay, whose source takes processor time, too, nor for osc, which has to start
+Python first. Against the third, it tells how well the connections are kept busy, as it will be with AWS.
+`infra/local/bench --only push` measures this alone.""",
+    MEMORY: f"""\
+Peak resident set (`VmHWM`) of a relay that was just started, by the sink that takes 90 MB a second from each connection, so
+that parts wait in memory. The file of 16 GiB is zeros; {AT_ONCE} PUTs at once are of {AT_ONCE} jobs. `infra/local/bench --only push` measures this, too.""",
     "Memory of the functions that move images": """\
 Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each
 image. The route is `import`.""",

@@ -15,7 +15,11 @@ from common.failure import Failure
 from common.units import MIB
 
 TITLE, MEMORY = "Push, next to `curl -T`", "Memory of the relay"
-HEAD = ("", "speed", "to `curl -T`", "at least", "processor time", "that of the sink")
+MD5, PACE = "with MD5", "90 MB/s each"
+SINKS = {"as fast as it can": (), MD5: ("--md5",), PACE: ("--pace", "90000000")}
+"""Sinks by the heads of their columns: options of part-sink, which says what they mean."""
+
+HEAD = ("", *SINKS, f"at least, {MD5}")
 
 ROUNDS = 5
 """Rounds of all that is compared; the median of each counts."""
@@ -27,7 +31,7 @@ FILE, SPARSE = 1024 * MIB, 16 * 1024 * MIB
 AT_ONCE = 10
 
 OSC_LIMIT, RELAY_LIMIT, ONE_LIMIT = 0.8, 0.9, 0.8
-"""Parts of the speed of four `curl -T` at once, and of one."""
+"""Parts of the speed of four `curl -T` at once, and of one, to the sink that computes MD5 as S3 does."""
 
 RSS_LIMIT = 128 * MIB
 AT_ONCE_LIMIT = 4 * RSS_LIMIT
@@ -42,7 +46,7 @@ class Files(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """All rounds of each."""
+    """All rounds with a sink, of each."""
 
     curls: list
     curl: list
@@ -54,9 +58,9 @@ def measure_push(folder, sink_port, relay_port, limits):
     folder = folder / "push"
     folder.mkdir(exist_ok=True)
     files = make_files(folder)
-    rows = measure_rounds(folder, files, sink_port, relay_port, limits)
+    rounds = {name: measure_rounds(folder, files, name, sink_port, relay_port) for name in SINKS}
     memory = measure_memory(folder, files, sink_port, relay_port, limits)
-    return [Table(TITLE, rows, HEAD), Table(MEMORY, memory)]
+    return [Table(TITLE, speed_rows(rounds, limits), HEAD), Table(MEMORY, memory)]
 
 
 def make_files(folder):
@@ -78,61 +82,77 @@ def make_files(folder):
     return Files(whole, quarters, sparse, base64.b64encode(crc32.to_bytes(4, "big")).decode())
 
 
-def measure_rounds(folder, files, sink_port, relay_port, limits):
+def measure_rounds(folder, files, name, sink_port, relay_port):
     rounds = Rounds([], [], [], [])
-    with running_part_sink(sink_port) as sink:
+    with running_part_sink(sink_port, *SINKS[name]) as sink:
         uploader = Uploader(sink)
         osc = Osc(folder / "osc", uploader)
         with running_relay(folder / "relay", relay_port, uploader) as relay:
             for number in range(1, ROUNDS + 1):
-                note(f"push: round {number} of {ROUNDS}")
+                note(f"push: round {number} of {ROUNDS}, the sink {name}")
                 for file in (files.whole, *files.quarters):
                     read_into_page_cache(file)
-                rounds.curls.append(by_curl(sink, files.quarters, f"curls-{number}"))
+                uploads = [f"curls-{number}", f"curl-{number}"]
+                rounds.curls.append(by_curl(sink, files.quarters, uploads[0]))
                 rounds.osc.append(osc.push(files.whole))
-                rounds.curl.append(by_curl(sink, [files.whole], f"curl-{number}"))
+                rounds.curl.append(by_curl(sink, [files.whole], uploads[1]))
                 rounds.relay.append(relay.push(files.whole))
-                require_all(sink, files, [f"curls-{number}", f"curl-{number}", *uploader.uploads()[-2:]])
-    return speed_rows(rounds, limits)
+                for upload in (*uploads, *uploader.uploads()[-2:]):
+                    require_all(files, upload, sink.received(upload))
+    return rounds
 
 
-def require_all(sink, files, uploads):
+def require_all(files, upload, received):
     """That every byte came, and once."""
-    for upload in uploads:
-        received = sink.received(upload)
-        if (received["size"], received["crc32"], received["puts"]) != (FILE, files.crc32, received["parts"]):
-            raise Failure(f"{upload} is not the file of {FILE} bytes with the CRC32 {files.crc32}: {received}")
+    if (received["size"], received["crc32"], received["puts"]) != (FILE, files.crc32, received["parts"]):
+        raise Failure(f"{upload} is not the file of {FILE} bytes with the CRC32 {files.crc32}: {received}")
 
 
-def speed_rows(rounds, limits):
-    def row(what, pushes, of="took", beside=None, limit=None):
-        speed = FILE / median(pushes, of)
-        cells = ["", ""]
-        if beside:
-            ratio = speed / (FILE / median(beside, of))
-            cells = [f"{ratio:.2f}", str(limit or "")]
-            if limit:
-                limits.reach(f"{what}: speed, to that of curl -T", round(ratio, 3), limit)
-        return [what, f"{speed / MIB:.0f} MiB/s", *cells, seconds_of(pushes, "cpu"), seconds_of(pushes, "sink_cpu")]
+def speed_rows(sinks, limits):
+    """`sinks` are the rounds with each sink."""
+
+    def row(what, cell, limit=""):
+        return [what, *map(cell, sinks.values()), limit]
+
+    def speed(what, who):
+        return row(what, lambda rounds: f"{FILE / MIB / median(getattr(rounds, who), 'took'):.0f} MiB/s")
+
+    def ratio(rounds, who, other, of="took"):
+        return median(getattr(rounds, other), of) / median(getattr(rounds, who), of)
+
+    def compared(what, who, other, least):
+        limits.reach(f"push by {who}, {MD5}: its speed to that of {other}", round(ratio(sinks[MD5], who, other), 2), least)
+        return row(what, lambda rounds: f"{ratio(rounds, who, other):.2f} : 1", str(least))
+
+    def received(who):
+        what = "… to the same, from its first request of S3 to the last answer"
+        return row(what, lambda rounds: f"{ratio(rounds, who, 'curls', 'received'):.2f} : 1")
+
+    def processor(what, who, of):
+        return row(f"processor time of {what}", lambda rounds: f"{median(getattr(rounds, who), of):.2f} s")
 
     return [
-        row("four `curl -T` at once, a quarter each", rounds.curls),
-        row("`osc cloudupload push`", rounds.osc, "took", rounds.curls, OSC_LIMIT),
-        row("… from its first request of S3 to the last answer", rounds.osc, "received", rounds.curls),
-        row("the relay, from one `curl -T` into it", rounds.relay, "took", rounds.curls, RELAY_LIMIT),
-        row("… from its first request of S3 to the last answer", rounds.relay, "received", rounds.curls),
-        row("one `curl -T`", rounds.curl),
-        row("the relay, from one `curl -T` into it", rounds.relay, "took", rounds.curl, ONE_LIMIT),
-        ["… and the `curl -T` into it", "", "", "", seconds_of(rounds.relay, "source_cpu"), ""],
+        speed("four `curl -T` at once, a quarter each", "curls"),
+        speed("osc", "osc"),
+        compared("… to four `curl -T`", "osc", "curls", OSC_LIMIT),
+        received("osc"),
+        speed("one `curl -T` into the relay", "relay"),
+        compared("… to four `curl -T`", "relay", "curls", RELAY_LIMIT),
+        received("relay"),
+        speed("one `curl -T`", "curl"),
+        compared("the relay to one `curl -T`", "relay", "curl", ONE_LIMIT),
+        processor("four `curl -T`", "curls", "cpu"),
+        processor("osc", "osc", "cpu"),
+        processor("the relay", "relay", "cpu"),
+        processor("`curl -T` into it", "relay", "source_cpu"),
+        processor("the sink, of four `curl -T`", "curls", "sink_cpu"),
+        processor("… of osc", "osc", "sink_cpu"),
+        processor("… of the relay", "relay", "sink_cpu"),
     ]
 
 
 def median(pushes, of):
     return statistics.median(getattr(push, of) for push in pushes)
-
-
-def seconds_of(pushes, of):
-    return f"{median(pushes, of):.2f} s"
 
 
 def measure_memory(folder, files, sink_port, relay_port, limits):
@@ -142,7 +162,7 @@ def measure_memory(folder, files, sink_port, relay_port, limits):
         (f"{AT_ONCE} PUTs at once, 1 GiB each", files.whole, AT_ONCE, AT_ONCE_LIMIT),
     )
     rows = []
-    with running_part_sink(sink_port) as sink:
+    with running_part_sink(sink_port, *SINKS[PACE]) as sink:
         uploader = Uploader(sink)
         for title, file, times, limit in cases:
             note(f"memory of the relay: {title}")
