@@ -52,11 +52,9 @@ fn etag(answer: &Response) -> &str {
 async fn parts_in_any_order_are_one_object() {
     let scene = scene(Likeness::default()).await;
     for (number, data) in [(3, "789"), (1, "1234"), (2, "56")] {
-        let answer = scene.put(
-            &format!("X-Amz-Expires=3600&partNumber={number}&uploadId=a"),
-            data,
-        );
-        assert_eq!(answer.await.status(), StatusCode::OK);
+        let query = format!("X-Amz-Expires=3600&partNumber={number}&uploadId=a");
+        let answer = scene.put(&query, data).await;
+        assert_eq!(answer.status(), StatusCode::OK);
     }
     let received = scene.received("a").await;
     // The check value of CRC-32/ISO-HDLC is that of "123456789": CBF43926.

@@ -32,16 +32,19 @@ connections. Beside them, `curl -T` puts the same bytes: four at once a quarter 
 start of the first process to the end of the last one; all is repeated {PUSH_ROUNDS} times in turn, and the medians count. After
 each push, the sink must have every byte once, by size, count and CRC32.
 
-There are three sinks. One is as fast as it can be. One computes the MD5 of each part, which S3 answers as its `ETag`; the
-bars are for this one. One takes 90 MB a second from each connection, which is about what S3 takes (S3 user guide,
-"Performance design patterns for Amazon S3"); without the time until S3 answers. Against the first two, the processors are
-busy from the first byte to the last if there are only two: there a ratio tells how much processor time everything takes
-together. So it cannot get near 1 for the relay, whose source takes processor time, too, nor for osc, which has to start
-Python first. Against the third, it tells how well the connections are kept busy, as it will be with AWS.
+There are three sinks. One is as fast as it can be. One computes the MD5 of each part, which is the `ETag` of S3's answer;
+the bars are for this one. One takes 90 MB a second from each connection, as S3 does (S3 user guide, "Performance design
+patterns for Amazon S3").
+
+On a machine with two processors, osc and the relay miss their bars to four `curl -T`: both processors are busy nearly all
+the time, so what counts is the processor time of everything together. osc starts Python first, a quarter of a second in
+which no byte moves; without it, it would keep the bar. To the relay, another `curl -T` has to bring the file, on the same
+processors: both together take more time than the bar leaves them. At the speed of S3, neither counts.
 `infra/local/bench --only push` measures this alone.""",
     MEMORY: f"""\
-Peak resident set (`VmHWM`) of a relay that was just started, by the sink that takes 90 MB a second from each connection, so
-that parts wait in memory. The file of 16 GiB is zeros; {AT_ONCE} PUTs at once are of {AT_ONCE} jobs. `infra/local/bench --only push` measures this, too.""",
+Peak resident set (`VmHWM`) of a relay that was just started. Its sink takes 90 MB a second from each connection, so that
+parts wait in memory. The file of 16 GiB is zeros; {AT_ONCE} PUTs at once are of {AT_ONCE} jobs.
+`infra/local/bench --only push` measures this, too.""",
     "Memory of the functions that move images": """\
 Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each
 image. The route is `import`.""",

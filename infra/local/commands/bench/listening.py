@@ -11,9 +11,9 @@ START_TIMEOUT = 10
 
 
 @contextlib.contextmanager
-def listening(program, port, *options, env=None):
-    """The process of a program that serves a port, until the end of the block."""
-    process = subprocess.Popen([program, *options], stdin=subprocess.DEVNULL, env=env)
+def listening(program, port, *words, **options):
+    """The process of a program that serves a port, until the end of the block. `options` are those of subprocess.Popen."""
+    process = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, **options)
     try:
         wait_for(process, program.name, port)
         yield process

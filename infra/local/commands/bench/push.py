@@ -121,7 +121,7 @@ def speed_rows(sinks, limits):
         return median(getattr(rounds, other), of) / median(getattr(rounds, who), of)
 
     def compared(what, who, other, least):
-        limits.reach(f"push by {who}, {MD5}: its speed to that of {other}", round(ratio(sinks[MD5], who, other), 2), least)
+        limits.reach(f"speed of {who}, to that of {other}, {MD5}", round(ratio(sinks[MD5], who, other), 2), least)
         return row(what, lambda rounds: f"{ratio(rounds, who, other):.2f} : 1", str(least))
 
     def received(who):
@@ -145,9 +145,9 @@ def speed_rows(sinks, limits):
         processor("osc", "osc", "cpu"),
         processor("the relay", "relay", "cpu"),
         processor("`curl -T` into it", "relay", "source_cpu"),
-        processor("the sink, of four `curl -T`", "curls", "sink_cpu"),
-        processor("… of osc", "osc", "sink_cpu"),
-        processor("… of the relay", "relay", "sink_cpu"),
+        processor("the sink, with four `curl -T`", "curls", "sink_cpu"),
+        processor("the sink, with osc", "osc", "sink_cpu"),
+        processor("the sink, with the relay", "relay", "sink_cpu"),
     ]
 
 

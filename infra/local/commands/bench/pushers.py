@@ -46,8 +46,9 @@ class Measured:
 
 
 def run_at_once(*commands, env=None):
-    """Runs programs side by side. Returns the processor time that they used."""
-    processes = [subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env) for command in commands]
+    """Runs programs side by side. Returns the processor time that they used. What they print is of no use here."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    processes = [subprocess.Popen(command, env=env, **quiet) for command in commands]
     used = sum(map(used_cpu, processes))
     for process in processes:
         if process.returncode:
@@ -118,5 +119,5 @@ def running_relay(home, port, uploader):
         "RELAY_SECRET_FILE": str(secret),
         "STATE_DIRECTORY": str(home / "state"),
     }
-    with listening(RELEASE / RELAY, port, env=env) as process:
+    with (home / "log").open("w", encoding="utf-8") as log, listening(RELEASE / RELAY, port, env=env, stderr=log) as process:
         yield Relay(process, port, uploader)
