@@ -13,6 +13,8 @@ from bench.table import Row, Table, mib, note, seconds
 from bench.uploader import Uploader
 from common.failure import Failure
 from common.units import MIB
+from needs.report import report
+from needs.table import CURL
 
 TITLE, MEMORY = "Push, next to `curl -T`", "Memory of the relay"
 MD5, PACE = "with MD5", "90 MB/s each"
@@ -55,6 +57,8 @@ class Rounds(NamedTuple):
 
 
 def measure_push(folder, sink_port, relay_port, limits):
+    if not CURL.is_there():
+        raise Failure(report(["bench"], [CURL]))
     folder = folder / "push"
     folder.mkdir(exist_ok=True)
     files = make_files(folder)
