@@ -15,7 +15,6 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    convert::Infallible,
     process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -23,15 +22,13 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, body::Incoming, server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+
+use crate::serve::serve;
 
 /// Bytes of a block.
 const BLOCK: u64 = 512 << 10;
@@ -97,30 +94,10 @@ impl Sink {
     }
 
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> ExitCode {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(self.clone().connection(stream))),
-                Err(error) => {
-                    eprintln!("ebs-sink: {error}");
-                    return ExitCode::FAILURE;
-                }
-            }
-        }
+        serve(listener, move |request| Arc::clone(&self).answer(request)).await
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let answer = service_fn(|request| self.answer(request));
-        // A client that hangs up is no news.
-        let _ = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), answer)
-            .await;
-    }
-
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let answer = match (&method, &parts[..]) {
@@ -134,7 +111,7 @@ impl Sink {
             (&Method::GET, ["_sink", "snapshots", id]) => self.written(id),
             _ => Err(Refusal::NotFound(format!("nothing is at {method} {path}"))),
         };
-        Ok(answer.unwrap_or_else(|refusal| refusal.response()))
+        answer.unwrap_or_else(|refusal| refusal.response())
     }
 
     async fn start(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {

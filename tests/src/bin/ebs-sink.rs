@@ -2,8 +2,10 @@
 
 use std::{env, process::ExitCode};
 
-use tests::ebs_sink::Sink;
-use tokio::net::TcpListener;
+use tests::{
+    ebs_sink::Sink,
+    serve::{fail, listen},
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -12,13 +14,8 @@ async fn main() -> ExitCode {
         ["--port", port] => port,
         _ => return fail("usage: ebs-sink --port N"),
     };
-    match TcpListener::bind(format!("127.0.0.1:{port}")).await {
+    match listen(port).await {
         Ok(listener) => Sink::new().serve(listener).await,
-        Err(error) => fail(&format!("port {port} of 127.0.0.1: {error}")),
+        Err(code) => code,
     }
-}
-
-fn fail(what: &str) -> ExitCode {
-    eprintln!("ebs-sink: {what}");
-    ExitCode::FAILURE
 }

@@ -13,6 +13,8 @@ from bench.images import make_images
 from bench.jobs import measure_jobs
 from bench.obs import measure_obs
 from bench.page import PAGE, page, page_with, show
+from bench.push import measure_push
+from bench.pushers import RELAY
 from bench.size import measure_size
 from bench.slots import measure_slots
 from bench.table import Limits, Table, note
@@ -31,6 +33,21 @@ LONG = "terabytes"
 OBS = "obs"
 """A part that needs OBS's own server, and is measured only if it is asked for."""
 
+PUSH = "push"
+"""A part that needs no stack, and is measured only if it is asked for."""
+
+OWN_RUNS = (LONG, OBS, PUSH)
+
+BUILT = {
+    "uploads": ("api",),
+    "blocks": ("prepare", "transfer"),
+    "jobs": (),
+    LONG: ("prepare", "transfer"),
+    OBS: ("api",),
+    PUSH: (RELAY,),
+}
+"""What each part runs as it is deployed. All else is run as `make build` makes it."""
+
 
 def arguments():
     parser = argparse.ArgumentParser(
@@ -43,22 +60,25 @@ def arguments():
     parser.add_argument("--api-port", type=int, default=4880, help="the stack's cloud uploader (4880)")
     parser.add_argument("--obs-port", type=int, default=4882, help="the stack's stand-in for OBS (4882)")
     parser.add_argument("--faults-port", type=int, default=4884, help="the proxy that counts calls (4884)")
-    parser.add_argument("--sink-port", type=int, default=4886, help="the sink for blocks of EBS (4886)")
+    parser.add_argument("--sink-port", type=int, default=4886, help="the sink for blocks of EBS, or parts of S3 (4886)")
     parser.add_argument("--server-port", type=int, default=4888, help="OBS's own server (4888)")
-    parser.add_argument("--only", action="append", choices=(*PARTS, LONG, OBS), help="a part of the measurements; may be repeated")
+    parser.add_argument("--relay-port", type=int, default=4890, help="the relay (4890)")
+    parts = (*PARTS, *OWN_RUNS)
+    parser.add_argument("--only", action="append", choices=parts, help="a part of the measurements; may be repeated")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
     options.only = set(options.only or PARTS)
-    if options.write and options.only != set(PARTS) and not options.only <= {LONG, OBS}:
-        parser.error(f"--write takes all measurements, or --only {LONG} or {OBS}, which have runs of their own")
+    if options.write and options.only != set(PARTS) and not options.only <= set(OWN_RUNS):
+        parser.error(f"--write takes all measurements, or --only {', '.join(OWN_RUNS)}, which have runs of their own")
     return options
 
 
 def measure(options, limits):
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    note("building the functions as they are deployed")
-    build(*(("api",) if options.only == {OBS} else ("api", "prepare", "transfer")))
+    if names := {name for part in options.only for name in BUILT[part]}:
+        note(f"building as it is deployed: {', '.join(sorted(names))}")
+        build(*names)
     ports = ("--port", options.port, "--api-port", options.api_port, "--obs-port", options.obs_port)
     tables = []
     if {"uploads", "blocks", LONG, OBS} & options.only:
@@ -77,6 +97,8 @@ def measure(options, limits):
         with local_stack.cleaned(folder):
             env = local_stack.up(folder, *ports, "--faults-port", options.faults_port)
             tables += measure_jobs(folder, env, limits)
+    if PUSH in options.only:
+        tables += measure_push(folder, options.sink_port, options.relay_port, limits)
     return tables
 
 

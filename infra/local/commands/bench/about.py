@@ -5,6 +5,7 @@ from bench.blocks import ROUNDS
 from bench.cost import KEPT_HOURS, LOG_BYTES, idle
 from bench.jobs import COMPUTED, LARGE, SMALL
 from bench.obs import LISTS, LOGS, STATUSES, TITLE
+from bench.push import AT_ONCE, MEMORY, ROUNDS as PUSH_ROUNDS, TITLE as PUSH
 from bench.rivals import COLDSNAP
 from bench.slots import QUEUED, SLOTS_PER_USER
 from bench.terabytes import AT_A_TIME, FILES, TITLE as LONG
@@ -23,6 +24,27 @@ for them is not in its times. Beside it `bs_clouduploadserver` of Debian's obs-s
 same log in its files; each request on a connection of its own, as its clients send them. Both answers have to be the
 same, byte for byte. Processor time is that of all processes of a server, a mean of {STATUSES} statuses, {LISTS} lists and
 {LOGS} logs; the time to the answer is a median. `infra/local/bench --only obs` measures this alone.""",
+    PUSH: f"""\
+1 GiB that nothing compresses, in the page cache, to `part-sink`: it takes parts as S3 does, and keeps only their CRC32.
+The newest osc with the plugin sends it from a file; to the relay, built with `--release`, one `curl -T` brings it, as the
+source server would. Both get their URLs from a stand-in for the cloud uploader, and put parts of 8 MiB over four
+connections. Beside them, `curl -T` puts the same bytes: four at once a quarter each, or one all of them. Time is from the
+start of the first process to the end of the last one; all is repeated {PUSH_ROUNDS} times in turn, and the medians count. After
+each push, the sink must have every byte once, by size, count and CRC32.
+
+There are three sinks. One is as fast as it can be. One computes the MD5 of each part, which is the `ETag` of S3's answer;
+the bars are for this one. One takes 90 MB a second from each connection, as S3 does (S3 user guide, "Performance design
+patterns for Amazon S3").
+
+On a machine with two processors, osc and the relay miss their bars to four `curl -T`: both processors are busy nearly all
+the time, so what counts is the processor time of everything together. osc starts Python first, a quarter of a second in
+which no byte moves; without it, it would keep the bar. To the relay, another `curl -T` has to bring the file, on the same
+processors: both together take more time than the bar leaves them. At the speed of S3, neither counts.
+`infra/local/bench --only push` measures this alone.""",
+    MEMORY: f"""\
+Peak resident set (`VmHWM`) of a relay that was just started. Its sink takes 90 MB a second from each connection, so that
+parts wait in memory. The file of 16 GiB is zeros; {AT_ONCE} PUTs at once are of {AT_ONCE} jobs.
+`infra/local/bench --only push` measures this, too.""",
     "Memory of the functions that move images": """\
 Peak resident set (`VmHWM`) of the processes that the emulator started from target/quick, set back before each
 image. The route is `import`.""",

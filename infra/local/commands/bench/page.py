@@ -6,12 +6,13 @@ import time
 
 from bench.about import ABOUT
 from bench.obs import TITLE as NEXT_TO_OBS
+from bench.push import MEMORY as RELAY_MEMORY, TITLE as PUSH
 from bench.terabytes import TITLE as SPARSE
 from common.paths import TOP
 
 PAGE = TOP / "docs" / "performance.md"
 
-OWN_RUNS = (NEXT_TO_OBS, SPARSE)
+OWN_RUNS = (NEXT_TO_OBS, SPARSE, PUSH, RELAY_MEMORY)
 """The tables that have runs of their own."""
 
 END = "## What this does not tell\n"

@@ -11,7 +11,7 @@ from bench import cgroup
 from bench.functions import start
 from bench.images import make_small_image, read_into_page_cache
 from bench.processes import cpu, peak
-from bench.sink import running_sink
+from bench.sink import running_ebs_sink
 from bench.standins import Account, Lambda, Storage
 from bench.uploads import small_job
 from common import aws
@@ -196,5 +196,5 @@ def writers_table(env):
 def stage(folder, env, port):
     """The stand-ins, with records like that of a job which has ended."""
     job = small_job(env, make_small_image(folder), "bench-blocks")
-    with running_sink(port) as sink:
+    with running_ebs_sink(port) as sink:
         yield Stage(env, sink, job)
