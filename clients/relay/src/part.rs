@@ -1,4 +1,4 @@
-//! One part of an image, put to S3 once. It is the pieces in which it came in, so that no byte of it is copied.
+//! One part of an image, put to S3 once.
 //!
 //! How long a part may take follows from its size and the line, which nobody knows. So the rule is about silence: an attempt
 //! goes on while S3 takes bytes, and is over once it takes none, and answers nothing, for [`SILENCE`].
@@ -29,25 +29,8 @@ use crate::causes::with_causes;
 /// goes dark behind a proxy, nor of an S3 that takes everything and does not answer.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
-/// A part, in pieces as they came in: up to 400 KiB each, as hyper reads them. Cloning it copies nothing.
-#[derive(Clone)]
-pub struct Part {
-    pieces: Arc<Vec<Bytes>>,
-    size: u64,
-}
-
-impl Part {
-    pub fn of(pieces: Vec<Bytes>) -> Self {
-        let size = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let pieces = Arc::new(pieces);
-        Self { pieces, size }
-    }
-
-    /// In bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-}
+/// Bytes that are given to the connection at once. The silence is measured from one such piece to the next.
+const PIECE: usize = 64 << 10;
 
 /// Why a part is not in S3.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +45,10 @@ pub enum PutError {
 }
 
 /// Puts a part. `silence` is how long nothing may happen.
-pub async fn put(s3: &Client, url: &str, part: Part, silence: Duration) -> Result<(), PutError> {
+pub async fn put(s3: &Client, url: &str, part: Bytes, silence: Duration) -> Result<(), PutError> {
     let progress = Progress::new();
     let body = Pieces {
-        left: part.size,
-        next: 0,
-        part,
+        left: part,
         progress: progress.clone(),
     };
     select! {
@@ -118,13 +99,10 @@ impl Progress {
     }
 }
 
-/// The body of a request: hyper asks for the next piece when the connection has taken those before. It has an exact size,
-/// and so a `Content-Length`, which S3 requires.
+/// The body of a request, in pieces: hyper asks for the next one when the connection has taken those before. It has an exact
+/// size, and so a `Content-Length`, which S3 requires.
 struct Pieces {
-    part: Part,
-    next: usize,
-    /// Bytes from the next piece on.
-    left: u64,
+    left: Bytes,
     progress: Progress,
 }
 
@@ -137,20 +115,17 @@ impl Body for Pieces {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.progress.note();
-        let piece = self.part.pieces.get(self.next).cloned();
-        if let Some(piece) = &piece {
-            self.next += 1;
-            self.left -= piece.len() as u64;
-        }
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        let size = self.left.len().min(PIECE);
+        let piece = self.left.split_to(size);
+        Poll::Ready((size > 0).then_some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.left.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.left.len() as u64)
     }
 }
 
@@ -182,8 +157,7 @@ mod tests {
 
     async fn put_to(address: SocketAddr) -> Result<(), PutError> {
         let client = Client::builder().no_proxy().build().unwrap();
-        let piece = Bytes::from(vec![7; SIZE / 512]);
-        let part = Part::of(vec![piece; 512]);
+        let part = Bytes::from(vec![7; SIZE]);
         put(&client, &format!("http://{address}/part"), part, SHORT).await
     }
 

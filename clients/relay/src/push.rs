@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -26,7 +26,7 @@ use crate::{
     api::{Api, ApiError, Push},
     causes::with_causes,
     job::JobId,
-    part::{self, Part, PutError, SILENCE},
+    part::{self, PutError, SILENCE},
     patience::{GIVE_UP, Patience},
 };
 
@@ -123,7 +123,8 @@ impl Pusher {
             let before = u64::from(number - 1) * push.part_size;
             let size = push.part_size.min(push.size - before);
             let permit = self.room(size).await;
-            let part = image.read(size, &mut crc32).await?;
+            let part = image.read(size).await?;
+            crc32.update(&part);
             if !urls.missing.contains(&number) {
                 continue;
             }
@@ -159,7 +160,7 @@ async fn put(
     s3: Client,
     urls: Arc<Urls>,
     number: u32,
-    part: Part,
+    part: Bytes,
     _memory: OwnedSemaphorePermit,
 ) -> Result<(), PushError> {
     let mut patience = Patience::new();
@@ -179,7 +180,7 @@ async fn put(
             return Err(PushError::Stuck { number, reason });
         }
     }
-    urls.sent.fetch_add(part.size(), Ordering::Relaxed);
+    urls.sent.fetch_add(part.len() as u64, Ordering::Relaxed);
     Ok(())
 }
 
@@ -244,20 +245,18 @@ impl Source {
         }
     }
 
-    /// The next bytes, exactly so many. They are taken into the sum as they come.
-    async fn read(&mut self, size: u64, crc32: &mut Digest) -> Result<Part, PushError> {
-        let mut pieces = Vec::new();
-        let mut left = size as usize;
-        while left > 0 {
+    /// The next bytes, exactly so many.
+    async fn read(&mut self, size: u64) -> Result<Bytes, PushError> {
+        let size = size as usize;
+        let mut part = BytesMut::with_capacity(size);
+        while part.len() < size {
             if self.rest.is_empty() {
                 self.rest = self.frame().await?;
             }
-            let piece = self.rest.split_to(self.rest.len().min(left));
-            left -= piece.len();
-            crc32.update(&piece);
-            pieces.push(piece);
+            let fits = self.rest.len().min(size - part.len());
+            part.extend_from_slice(&self.rest.split_to(fits));
         }
-        Ok(Part::of(pieces))
+        Ok(part.freeze())
     }
 
     async fn frame(&mut self) -> Result<Bytes, PushError> {
@@ -299,10 +298,7 @@ mod tests {
             let send = send.clone();
             async move {
                 let mut image = Source::of(request.into_body(), 10, Duration::from_millis(100));
-                let read = image
-                    .read(10, &mut Digest::new(CrcAlgorithm::Crc32IsoHdlc))
-                    .await;
-                send.send(read.map(drop)).await.unwrap();
+                send.send(image.read(10).await).await.unwrap();
                 Ok::<_, hyper::Error>(Response::new(Empty::<Bytes>::new()))
             }
         });
