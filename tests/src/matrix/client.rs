@@ -21,7 +21,7 @@ use super::{
     harness::Harness,
     outcome::Outcome,
 };
-use crate::{JobId, Upload};
+use crate::{JobId, Upload, poll, wait::WAIT_TIMEOUT};
 
 /// A program that pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,9 @@ const AWAY: Duration = Duration::from_secs(10);
 
 /// The times that a user starts a push before giving it up.
 const ATTEMPTS: u32 = 3;
+
+/// What becomes of a job that nobody goes on with.
+const GIVEN_UP: &str = "no part of the file was pushed for 24 hours: create another job";
 
 /// The call that puts a part.
 const PUT: &str = "PUT of a part";
@@ -215,10 +218,7 @@ impl Harness {
         let Some((_, fault @ (ClientFault::Second | ClientFault::JobKilled))) = fault else {
             return;
         };
-        if timeout(crate::wait::WAIT_TIMEOUT, gateway.hit())
-            .await
-            .is_err()
-        {
+        if timeout(WAIT_TIMEOUT, gateway.hit()).await.is_err() {
             return;
         }
         let jobs = self.stack.jobs_of(&upload.package).await;
@@ -250,7 +250,7 @@ impl Harness {
         };
         for id in jobs {
             if self.stack.is_running(id).await {
-                let _ = crate::poll(|| self.stack.logs(id, "to be pushed")).await;
+                let _ = poll(|| self.stack.logs(id, "to be pushed")).await;
                 self.stack.age_push(id, 24 * 3600).await;
                 self.stack.sweep().await;
             }
@@ -269,5 +269,3 @@ impl Harness {
         self.check_and_remove_ami(&self.stack, &job, outcome).await;
     }
 }
-
-const GIVEN_UP: &str = "no part of the file was pushed for 24 hours: create another job";
