@@ -4,7 +4,7 @@
 //! | request | what |
 //! |---|---|
 //! | `PUT /bucket/key?partNumber=1&uploadId=a` | UploadPart: an upload begins with its first part; a part may be put again |
-//! | `GET /_sink/uploads/a` | a [`Received`]: what came of the upload |
+//! | `GET /_sink/uploads/a` | a [`UploadSummary`]: what came of the upload |
 //!
 //! Source: S3 API reference, "UploadPart". Nothing is authenticated: what else is in a presigned URL is not looked at.
 
@@ -67,7 +67,7 @@ struct Part {
 
 /// What came of an upload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Received {
+pub struct UploadSummary {
     /// Bytes of all parts.
     pub size: u64,
     pub parts: u64,
@@ -91,14 +91,14 @@ enum Refusal {
 }
 
 impl Upload {
-    fn received(&self) -> Received {
+    fn received(&self) -> UploadSummary {
         let (mut size, mut crc32) = (0, 0);
         for part in self.parts.values() {
             crc32 = checksum_combine(Crc32IsoHdlc, crc32, part.crc32.into(), part.size);
             size += part.size;
         }
         let took: Duration = self.ended - self.began;
-        Received {
+        UploadSummary {
             size,
             parts: self.parts.len() as u64,
             puts: self.puts,

@@ -24,9 +24,9 @@ use crate::causes::with_causes;
 /// The time in which something has to happen: a connection, some bytes taken, or S3's answer.
 ///
 /// The last bytes of a part lie in the buffers of this side for some time: up to 400 KiB in hyper's and what the kernel holds
-/// for two round trips. So a connection may be as slow as 7 KiB a second. Where the network goes dark, the kernel gives up
-/// first, after 30 s without an acknowledgement (`tcp_user_timeout`, which `reqwest` sets). It cannot know of a network that
-/// goes dark behind a proxy, nor of an S3 that takes everything and does not answer.
+/// for two round trips. So a connection may be as slow as 7 KiB a second. The kernel gives up after the same time without an
+/// acknowledgement (`tcp_user_timeout`). It cannot know of a network that goes dark behind a proxy, nor of an S3 that takes
+/// everything and does not answer.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// Bytes that are given to the connection at once. The silence is measured from one such piece to the next.
@@ -66,7 +66,8 @@ async fn answer(s3: &Client, url: &str, body: Pieces) -> Result<(), PutError> {
     if status == StatusCode::OK {
         return Ok(());
     }
-    let text = answer.text().await.map_err(unreachable)?;
+    // S3 may hang up on a part that it does not take.
+    let text = answer.text().await.unwrap_or_default();
     Err(PutError::Refused { status, text })
 }
 
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     /// The buffers of both sides hold 4 MiB, which have to be read in this time, too.
-    const SHORT: Duration = Duration::from_secs(1);
+    const SHORT: Duration = Duration::from_secs(3);
     const SIZE: usize = 32 << 20;
 
     /// An address whose connections hold 1 MiB before somebody reads.
@@ -161,7 +162,7 @@ mod tests {
         put(&client, &format!("http://{address}/part"), part, SHORT).await
     }
 
-    /// Reads a request with 16 MiB a second.
+    /// Reads a request with 8 MiB a second.
     async fn read_slowly(stream: &mut TcpStream) -> Vec<u8> {
         let mut request = Vec::new();
         let mut piece = vec![0; 128 << 10];
@@ -172,7 +173,7 @@ mod tests {
             request.extend_from_slice(&piece[..size]);
             let head = request.windows(4).take(1000).position(|w| w == b"\r\n\r\n");
             end = head.map(|head| head + 4 + SIZE);
-            sleep(Duration::from_millis(8)).await;
+            sleep(Duration::from_millis(16)).await;
         }
         request
     }

@@ -26,7 +26,7 @@ use crate::{
     api::{Api, ApiError, Push},
     causes::with_causes,
     job::JobId,
-    part::{self, PutError, SILENCE},
+    part::{self, SILENCE},
     patience::{GIVE_UP, Patience},
 };
 
@@ -73,6 +73,7 @@ pub struct Pusher {
 impl Pusher {
     pub fn new(api: Api) -> Result<Self, reqwest::Error> {
         let s3 = Client::builder()
+            .tcp_user_timeout(SILENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {
@@ -166,15 +167,13 @@ async fn put(
     let mut patience = Patience::new();
     loop {
         let url = urls.of(number).await?;
-        let error = match part::put(&s3, &url, part.clone(), SILENCE).await {
+        let put = part::put(&s3, &url, part.clone(), SILENCE).await;
+        // Whatever went wrong, the URL may have expired. If the job has ended, the cloud uploader gives no other.
+        urls.forget(number).await;
+        let reason = match put {
             Ok(()) => break,
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
-        if let PutError::Refused { .. } = error {
-            // If the job has ended, the cloud uploader gives no other URL.
-            urls.forget(number).await;
-        }
-        let reason = error.to_string();
         eprintln!("job {}: part {number}: {reason}", urls.job);
         if !patience.pause().await {
             return Err(PushError::Stuck { number, reason });

@@ -95,7 +95,7 @@ pub async fn run() -> Result<(), RunError> {
     let mut connections = JoinSet::new();
     for entry in relay.under_way.left().map_err(RunError::State)? {
         let relay = Arc::clone(&relay);
-        connections.spawn(async move { relay.end(entry, INTERRUPTED).await });
+        connections.spawn(async move { relay.end_listed(entry, INTERRUPTED).await });
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
@@ -117,7 +117,11 @@ pub async fn run() -> Result<(), RunError> {
     }
     drop(listener);
     let _ = stop.send(true);
-    let all = async { while connections.join_next().await.is_some() {} };
+    let all = async {
+        while connections.join_next().await.is_some() {}
+        // The source server may have hung up on some.
+        relay.under_way.worked_off().await;
+    };
     select! {
         () = all => return Ok(()),
         () = sleep(STOP_TIMEOUT) => {}
@@ -188,6 +192,7 @@ impl Relay {
                 return problem(StatusCode::CONFLICT, &error.to_string());
             }
             Err(error @ NotListed::Io { .. }) => {
+                self.end(job, &error.to_string()).await;
                 return problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
             }
         };
@@ -198,7 +203,10 @@ impl Relay {
         match taken.await {
             Ok(Ok(())) => response(StatusCode::OK, "<status code=\"ok\" />\n"),
             Ok(Err(broken)) => problem(StatusCode::BAD_GATEWAY, &broken.to_string()),
-            Err(panic) => problem(StatusCode::INTERNAL_SERVER_ERROR, &panic.to_string()),
+            Err(panic) => {
+                self.end(job, INTERRUPTED).await;
+                problem(StatusCode::INTERNAL_SERVER_ERROR, &panic.to_string())
+            }
         }
     }
 
@@ -215,27 +223,36 @@ impl Relay {
             }
             Err(broken) => {
                 eprintln!("job {job}: {broken}");
-                self.end(entry, &broken.to_string()).await;
+                self.end_listed(entry, &broken.to_string()).await;
             }
         }
         pushed
     }
 
-    /// Ends the job of an image that does not come. It stays on the list until that is done, or nothing is left to do.
-    async fn end(&self, entry: Entry, reason: &str) {
-        let job = entry.job();
+    /// Ends the job of an image that does not come. It stays on the list until nothing is left to do.
+    async fn end_listed(&self, entry: Entry, reason: &str) {
+        if self.end(entry.job(), reason).await {
+            entry.remove();
+        }
+    }
+
+    /// Ends a job. Answers whether it has ended, whoever did it.
+    async fn end(&self, job: JobId, reason: &str) -> bool {
         match self.api.abort_push(job, reason).await {
             Ok(()) => {
                 eprintln!("job {job} is ended: {reason}");
-                entry.remove();
+                true
             }
-            Err(error) if error.is_transient() => {
-                eprintln!("job {job} cannot be ended, the next start tries it again: {error}");
+            Err(ApiError::Refused {
+                status: StatusCode::NOT_FOUND | StatusCode::CONFLICT,
+                sentence,
+            }) => {
+                eprintln!("job {job}: {sentence}");
+                true
             }
-            // Another attempt would be refused, too. As a rule the job has ended before.
             Err(error) => {
-                eprintln!("job {job}: {error}");
-                entry.remove();
+                eprintln!("job {job} cannot be ended, the next start tries it again: {error}");
+                false
             }
         }
     }

@@ -9,12 +9,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use crate::job::JobId;
 
 #[derive(Clone)]
 pub struct UnderWay {
     folder: PathBuf,
     jobs: Arc<Mutex<BTreeSet<JobId>>>,
+    /// How many entries there are at work.
+    entries: watch::Sender<usize>,
 }
 
 /// A job whose image comes in. If it is dropped, as when the relay ends, the job stays on the list, for the next start.
@@ -40,6 +44,7 @@ impl UnderWay {
         Ok(Self {
             folder: folder.to_owned(),
             jobs: Arc::default(),
+            entries: watch::Sender::default(),
         })
     }
 
@@ -54,6 +59,7 @@ impl UnderWay {
             Ok(()) => Ok(self.entry(job)),
             Err(error) => {
                 self.jobs().remove(&job);
+                let _ = fs::remove_file(&file); // it may not be there
                 Err(NotListed::Io { file, error })
             }
         }
@@ -72,7 +78,14 @@ impl UnderWay {
         Ok(left)
     }
 
+    /// Waits until nobody works on any entry.
+    pub async fn worked_off(&self) {
+        // The sender is here, so that there is no error.
+        let _ = self.entries.subscribe().wait_for(|count| *count == 0).await;
+    }
+
     fn entry(&self, job: JobId) -> Entry {
+        self.entries.send_modify(|count| *count += 1);
         let list = self.clone();
         Entry { list, job }
     }
@@ -98,6 +111,12 @@ impl Entry {
             eprintln!("{} cannot be removed: {error}", file.display());
         }
         self.list.jobs().remove(&self.job);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.list.entries.send_modify(|count| *count -= 1);
     }
 }
 

@@ -33,8 +33,8 @@ pub struct DeregisterFunction(invocation::DeregisterFunction);
 pub enum NotRemoved {
     #[error("{0}")]
     Refused(String),
-    #[error("the function deregister failed: {0}")]
-    Failed(#[from] InvocationError),
+    #[error("deregister: {0}")]
+    NotInvoked(#[from] InvocationError),
 }
 
 impl NotRemoved {
@@ -42,7 +42,7 @@ impl NotRemoved {
     fn is_transient(&self) -> bool {
         match self {
             NotRemoved::Refused(_) => false,
-            NotRemoved::Failed(error) => error.is_transient(),
+            NotRemoved::NotInvoked(error) => error.is_transient(),
         }
     }
 }

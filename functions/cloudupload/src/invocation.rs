@@ -36,7 +36,7 @@ pub enum InvocationError {
     /// It failed, with these words.
     #[error("{0}")]
     Failed(String),
-    #[error("event or answer is no JSON: {0}")]
+    #[error("the answer is not understood: {0}")]
     Json(#[from] serde_json::Error),
 }
 

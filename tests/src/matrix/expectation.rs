@@ -121,11 +121,9 @@ fn expected_end_of_push(scenario: Scenario, call: &str, fault: ClientFault) -> E
 /// How often the user may have to start the client. A call that makes a job is not sent again by itself, as it would make
 /// another one.
 fn most_attempts(call: &str, fault: ClientFault) -> u32 {
-    let is_client_s_end = fault.kills_client() || fault == ClientFault::Second;
-    if is_client_s_end || client::creates(call) {
-        2
-    } else {
-        1
+    match fault.kills_client() || client::creates(call) {
+        true => 2,
+        false => 1,
     }
 }
 

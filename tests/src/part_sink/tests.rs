@@ -38,7 +38,7 @@ impl Scene {
         request.send().await.expect("an answer")
     }
 
-    async fn received(&self, id: &str) -> Received {
+    async fn received(&self, id: &str) -> UploadSummary {
         let body = self.get(id).await.text().await.expect("a body");
         serde_json::from_str(&body).expect("what came")
     }

@@ -29,7 +29,7 @@ pub const CALLER: &str = "relay";
 pub const SECRET: &str = "a secret of 32 characters, or so";
 
 /// The time in which everything that a test waits for comes about.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A job, as the API describes its push.
 #[derive(Clone)]
@@ -252,8 +252,8 @@ impl Cloud {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        if timeout(PATIENCE, so).await.is_err() {
-            panic!("not within {PATIENCE:?}: {what}");
+        if timeout(WAIT_TIMEOUT, so).await.is_err() {
+            panic!("not within {WAIT_TIMEOUT:?}: {what}");
         }
     }
 

@@ -160,6 +160,46 @@ async fn the_next_start_ends_the_jobs_of_a_relay_that_was_killed() {
 }
 
 #[tokio::test]
+async fn a_job_is_ended_by_the_next_start_if_the_secret_was_refused() {
+    let home = Home::of("secret");
+    let refusing = cloud().await;
+    let relay = home.start(&refusing).await;
+    let _sending = half_an_image(&relay, &refusing).await;
+    let problem = r#"{"status": 401, "detail": "the secret is wrong"}"#;
+    refusing.always(
+        "POST /v1/jobs/17/push",
+        Outcome::Answer(StatusCode::UNAUTHORIZED, problem),
+    );
+    relay.signal(Signal::TERM);
+    assert!(relay.exit().await.success());
+    assert_eq!(home.jobs(), ["17"]);
+
+    let cloud = cloud().await;
+    let _next = home.start(&cloud).await;
+    cloud
+        .wait("the job is off the list", |_| home.jobs().is_empty())
+        .await;
+    assert_eq!(cloud.ends(17), [INTERRUPTED]);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_stopped_ends_jobs_whose_source_server_has_hung_up() {
+    let home = Home::of("hung-up");
+    let cloud = cloud().await;
+    let unavailable = Outcome::Answer(StatusCode::SERVICE_UNAVAILABLE, "{}");
+    cloud.next("POST /v1/jobs/17/push/abort", [unavailable]);
+    let relay = home.start(&cloud).await;
+    drop(half_an_image(&relay, &cloud).await);
+    cloud
+        .wait("an end is tried", |cloud| cloud.ends(17).len() == 1)
+        .await;
+    relay.signal(Signal::TERM);
+    assert!(relay.exit().await.success());
+    assert_eq!(cloud.ends(17).len(), 2);
+    assert_eq!(home.jobs(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_job_that_cannot_be_ended_is_left_to_the_next_start() {
     let home = Home::of("left");
     let away = cloud().await;

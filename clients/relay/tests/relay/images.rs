@@ -89,6 +89,8 @@ async fn urls_are_asked_for_a_hundred_at_a_time() {
     let numbers = asked
         .iter()
         .map(|call| call.json()["numbers"].as_array().unwrap().len());
+    // Reports ask for none.
+    let numbers = numbers.filter(|count| *count > 0);
     assert_eq!(numbers.collect::<Vec<_>>(), [100, 100, 50]);
 }
 
@@ -120,7 +122,7 @@ const BUFFERS: usize = 36 << 20;
 const MIB: u64 = 1 << 20;
 
 /// The time in which something is taken of what can be taken.
-const PAUSE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn while_s3_takes_nothing_the_source_server_waits() {

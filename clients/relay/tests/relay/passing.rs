@@ -10,7 +10,7 @@ use hyper::{
 use tokio::time::timeout;
 
 use crate::{
-    cloud::{Closed, Cloud, Outcome, PATIENCE},
+    cloud::{Closed, Cloud, Outcome, WAIT_TIMEOUT},
     relay::Home,
     source_server::{Sending, client},
 };
@@ -201,7 +201,7 @@ async fn a_relay_that_cannot_run_says_why_and_fails() {
     ];
     for (name, value, says) in cases {
         let run = home.command(&api).env(name, value).output();
-        let ended = timeout(PATIENCE, run)
+        let ended = timeout(WAIT_TIMEOUT, run)
             .await
             .expect("the relay runs")
             .unwrap();

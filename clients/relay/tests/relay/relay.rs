@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::cloud::{CALLER, Cloud, PATIENCE, SECRET};
+use crate::cloud::{CALLER, Cloud, SECRET, WAIT_TIMEOUT};
 
 /// A folder of one test, with the relay's secret and state.
 pub struct Home(PathBuf);
@@ -97,7 +97,7 @@ impl Relay {
     }
 
     pub async fn exit(mut self) -> ExitStatus {
-        let exit = timeout(PATIENCE, self.process.wait());
+        let exit = timeout(WAIT_TIMEOUT, self.process.wait());
         exit.await.expect("the relay goes on").unwrap()
     }
 }

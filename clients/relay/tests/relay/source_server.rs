@@ -11,7 +11,7 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use crate::cloud::PATIENCE;
+use crate::cloud::WAIT_TIMEOUT;
 
 /// An image whose parts all differ: its pattern has a prime number of bytes.
 pub fn image(size: u64) -> Bytes {
@@ -31,7 +31,7 @@ pub fn client() -> Client {
 /// Sends the image of a job. Gives the answer's status and text.
 pub async fn put(relay: SocketAddr, job: u32, image: Bytes) -> (StatusCode, String) {
     let url = format!("http://{relay}/cloudupload/{job}");
-    let request = client().put(url).timeout(PATIENCE).body(image);
+    let request = client().put(url).timeout(WAIT_TIMEOUT).body(image);
     let answer = request.send().await.unwrap();
     (answer.status(), answer.text().await.unwrap())
 }
@@ -75,7 +75,7 @@ impl Sending {
     /// The answer, with its head.
     pub async fn answer(mut self) -> String {
         let mut answer = String::new();
-        let read = timeout(PATIENCE, self.0.read_to_string(&mut answer));
+        let read = timeout(WAIT_TIMEOUT, self.0.read_to_string(&mut answer));
         read.await.expect("no answer").unwrap();
         answer
     }

@@ -236,8 +236,8 @@ async fn an_ami_that_is_not_removed_is_a_failure() {
     let failed = Answer::json(&failed).header("x-amz-function-error", "Unhandled");
     for (answer, reason) in [
         (Answer::json(&refused), "the role lacks ec2:DeregisterImage"),
-        (failed, "the function deregister failed: EC2 is in trouble"),
-        (Answer::ok("?"), "event or answer is no JSON"),
+        (failed, "deregister: EC2 is in trouble"),
+        (Answer::ok("?"), "is not understood"),
     ] {
         let shown = |_| ("succeeded", "ami-0123456789abcdef0");
         let endpoint = endpoint(shown, KILLED, move |call| {

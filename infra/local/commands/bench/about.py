@@ -36,10 +36,9 @@ There are three sinks. One is as fast as it can be. One computes the MD5 of each
 the bars are for this one. One takes 90 MB a second from each connection, as S3 does (S3 user guide, "Performance design
 patterns for Amazon S3").
 
-On a machine with two processors, osc and the relay miss their bars to four `curl -T`: both processors are busy nearly all
-the time, so what counts is the processor time of everything together. osc starts Python first, a quarter of a second in
-which no byte moves; without it, it would keep the bar. To the relay, another `curl -T` has to bring the file, on the same
-processors: both together take more time than the bar leaves them. At the speed of S3, neither counts.
+On a machine with two processors, both are busy nearly all the time unless the sink is slow, so that what counts is the
+processor time of everything together. osc starts Python first, before a byte moves. To the relay, another `curl -T` has to
+bring the file, on the same processors. At the speed of S3, neither counts.
 `infra/local/bench --only push` measures this alone.""",
     MEMORY: f"""\
 Peak resident set (`VmHWM`) of a relay that was just started. Its sink takes 90 MB a second from each connection, so that

@@ -125,7 +125,7 @@ def speed_rows(sinks, limits):
         return median(getattr(rounds, other), of) / median(getattr(rounds, who), of)
 
     def compared(what, who, other, least):
-        limits.reach(f"speed of {who}, to that of {other}, {MD5}", round(ratio(sinks[MD5], who, other), 2), least)
+        limits.reach(f"speed of {who}, to that of {other}, {MD5}", round(ratio(sinks[MD5], who, other), 3), least)
         return row(what, lambda rounds: f"{ratio(rounds, who, other):.2f} : 1", str(least))
 
     def received(who):

@@ -34,15 +34,12 @@ class Push(NamedTuple):
 
 
 class Measured:
-    """Takes the time, and the processor time of a sink, while something is pushed."""
+    """The time, and the processor time of a sink, while programs run side by side; and what those programs used."""
 
-    def __init__(self, sink):
-        self.sink = sink
-        self.sink_cpu, self.began = sink.cpu(), time.perf_counter()
-
-    def push(self, received, client_cpu, source_cpu=0.0):
-        took = time.perf_counter() - self.began
-        return Push(took, received["seconds"], client_cpu, self.sink.cpu() - self.sink_cpu, source_cpu)
+    def __init__(self, sink, *commands, **options):
+        sink_cpu, began = sink.cpu(), time.perf_counter()
+        self.cpu = run_at_once(*commands, **options)
+        self.took, self.sink_cpu = time.perf_counter() - began, sink.cpu() - sink_cpu
 
 
 def run_at_once(*commands, **options):
@@ -59,9 +56,8 @@ def run_at_once(*commands, **options):
 def by_curl(sink, files, upload):
     """Puts files at once, each as a part of an upload."""
     urls = [sink.part_url(upload, number) for number in range(1, len(files) + 1)]
-    measured = Measured(sink)
-    used = run_at_once(*((*CURL, file, url) for file, url in zip(files, urls)))
-    return measured.push(sink.received(upload), used)
+    ran = Measured(sink, *((*CURL, file, url) for file, url in zip(files, urls)))
+    return Push(ran.took, sink.received(upload)["seconds"], ran.cpu, ran.sink_cpu)
 
 
 class Osc:
@@ -82,11 +78,10 @@ class Osc:
 
     def push(self, file):
         number = self.uploader.add(file.stat().st_size)
-        measured = Measured(self.uploader.sink)
         command = (self.command, "cloudupload", "push", str(number), "--file", file)
         # Away from this checkout: in one, osc runs git a dozen times before it begins.
-        used = run_at_once(command, env=self.env, cwd="/")
-        return measured.push(self.uploader.received(number), used)
+        ran = Measured(self.uploader.sink, command, env=self.env, cwd="/")
+        return Push(ran.took, self.uploader.received(number)["seconds"], ran.cpu, ran.sink_cpu)
 
 
 class Relay:
@@ -98,11 +93,11 @@ class Relay:
     def push(self, file, times=1):
         """Pushes a file by so many PUTs at once, each of a job of its own."""
         numbers = [self.uploader.add(file.stat().st_size) for _ in range(times)]
-        measured, before = Measured(self.uploader.sink), cpu(self.process.pid)
-        source_cpu = run_at_once(*((*CURL, file, f"{self.url}/cloudupload/{number}") for number in numbers))
+        before = cpu(self.process.pid)
+        ran = Measured(self.uploader.sink, *((*CURL, file, f"{self.url}/cloudupload/{number}") for number in numbers))
         used = cpu(self.process.pid) - before
-        received = [self.uploader.received(number) for number in numbers]
-        return measured.push(received[-1], used, source_cpu)
+        received = [self.uploader.received(number)["seconds"] for number in numbers]
+        return Push(ran.took, received[-1], used, ran.sink_cpu, ran.cpu)
 
     def peak(self):
         return peak(self.process.pid)

@@ -9,12 +9,12 @@ use std::{
 use serde_json::Value;
 use tokio::{fs, process::Command};
 
-use super::{Gateway, Harness};
+use super::{ClientProxy, Harness};
 use crate::{JobId, Upload, disk};
 
 /// The program on a machine of its own, with the token of a user who has a role.
 pub struct Osc<'a> {
-    gateway: &'a Gateway,
+    proxy: &'a ClientProxy,
     home: PathBuf,
     token: String,
     package: String,
@@ -22,7 +22,7 @@ pub struct Osc<'a> {
 }
 
 impl<'a> Osc<'a> {
-    pub async fn new(harness: &Harness, gateway: &'a Gateway, upload: &Upload) -> Self {
+    pub async fn new(harness: &Harness, proxy: &'a ClientProxy, upload: &Upload) -> Self {
         let user = harness.administrator.user("push").await;
         user.set_up().await;
         let home = env::temp_dir().join(&upload.package);
@@ -36,7 +36,7 @@ impl<'a> Osc<'a> {
             .expect("a file can be written");
         let token = user.token["token"].as_str().expect("a new token is shown");
         Self {
-            gateway,
+            proxy,
             home,
             token: token.to_owned(),
             package: upload.package.clone(),
@@ -61,7 +61,7 @@ impl<'a> Osc<'a> {
             .env_clear()
             .env("HOME", &self.home)
             .env("OSC_CONFIG", self.home.join("oscrc"))
-            .env("OSC_CLOUDUPLOAD_URL", &self.gateway.url)
+            .env("OSC_CLOUDUPLOAD_URL", &self.proxy.url)
             .env("OSC_CLOUDUPLOAD_TOKEN", &self.token)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -70,7 +70,7 @@ impl<'a> Osc<'a> {
         let osc = command
             .spawn()
             .expect("osc is there: infra/local/faults installs it");
-        self.gateway.set_client(osc.id());
+        self.proxy.set_client(osc.id());
         let ended = osc.wait_with_output().await.expect("osc ends");
         match ended.status.success() {
             true => Ok(()),

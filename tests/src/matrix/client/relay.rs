@@ -5,16 +5,16 @@ use std::{env, path::PathBuf, process::Stdio};
 use reqwest::{StatusCode, Url};
 use tokio::{
     fs,
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, Command},
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
     sync::Mutex,
 };
 
-use super::Gateway;
+use super::ClientProxy;
 use crate::{Job, JobId, Upload, disk, environment::env_var};
 
 pub struct Relay<'a> {
-    gateway: &'a Gateway,
+    proxy: &'a ClientProxy,
     home: PathBuf,
     upload: Upload,
     running: Mutex<Option<Running>>,
@@ -24,12 +24,10 @@ pub struct Relay<'a> {
 struct Running {
     url: String,
     process: Child,
-    /// Kept, so that it can be written to.
-    _said: Lines<BufReader<ChildStderr>>,
 }
 
 impl<'a> Relay<'a> {
-    pub async fn new(gateway: &'a Gateway, upload: &Upload) -> Self {
+    pub async fn new(proxy: &'a ClientProxy, upload: &Upload) -> Self {
         let home = env::temp_dir().join(&upload.package);
         fs::create_dir_all(home.join("state"))
             .await
@@ -40,7 +38,7 @@ impl<'a> Relay<'a> {
             .await
             .expect("a file can be written");
         Self {
-            gateway,
+            proxy,
             home,
             upload: upload.clone(),
             running: Mutex::default(),
@@ -73,7 +71,7 @@ impl<'a> Relay<'a> {
     async fn url(&self) -> String {
         let mut running = self.running.lock().await;
         if let Some(Running { url, process, .. }) = &mut *running {
-            if !self.gateway.has_killed_client() {
+            if !self.proxy.has_killed_client() {
                 return url.clone();
             }
             process.wait().await.expect("the relay ends");
@@ -91,7 +89,7 @@ impl<'a> Relay<'a> {
         let mut process = Command::new(relay)
             .env_clear()
             .env("RELAY_LISTEN", "127.0.0.1:0")
-            .env("RELAY_API", &self.gateway.url)
+            .env("RELAY_API", &self.proxy.url)
             .env("RELAY_CALLER", service.username())
             .env("RELAY_SECRET_FILE", self.home.join("secret"))
             .env("STATE_DIRECTORY", self.home.join("state"))
@@ -100,21 +98,23 @@ impl<'a> Relay<'a> {
             .kill_on_drop(true)
             .spawn()
             .expect("the relay is built");
-        self.gateway.set_client(process.id());
+        self.proxy.set_client(process.id());
         let said = process.stderr.take().expect("it is piped");
         let mut said = BufReader::new(said).lines();
-        loop {
-            let line = said.next_line().await.expect("the relay says lines");
-            let line = line.expect("the relay says where it listens");
-            if let Some((_, rest)) = line.split_once("listening to ") {
-                let address = rest.split(',').next().unwrap_or_default();
-                return Running {
-                    url: format!("http://{address}"),
-                    process,
-                    _said: said,
-                };
+        let line = said.next_line().await.expect("the relay says lines");
+        let line = line.expect("the relay says where it listens");
+        let (address, _) = line
+            .strip_prefix("listening to ")
+            .and_then(|rest| rest.split_once(','))
+            .unwrap_or_else(|| panic!("the relay says '{line}'"));
+        let url = format!("http://{address}");
+        let package = self.upload.package.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = said.next_line().await {
+                eprintln!("{package}, the relay: {line}");
             }
-        }
+        });
+        Running { url, process }
     }
 }
 

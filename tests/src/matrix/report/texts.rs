@@ -47,7 +47,7 @@ The runs from which the calls were recorded. A call belongs to the first run tha
 to the first that succeeds and to the first that is killed.";
 
 pub const CLIENTS: &str = "\
-`osc cloudupload create --push` and the relay, as their users run them, with a disk of six parts. A gateway between the client
+`osc cloudupload create --push` and the relay, as their users run them, with a disk of six parts. A proxy between the client
 and the service breaks the first such call, and of the parts the third; in the column \"nothing for 10 s\", no call at all
 gets through from then on for that time. What has failed or was killed is started again as its user would:
 `osc cloudupload push` goes on with the job, if there is one; the relay is started by systemd, and ends the job whose image OBS

@@ -29,7 +29,7 @@ use tokio::{
 use super::{AWAY, ClientFault, PUT};
 use crate::environment::env_var;
 
-pub struct Gateway {
+pub struct ClientProxy {
     pub url: String,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
@@ -64,8 +64,8 @@ struct Seen {
 #[error("hung up")]
 struct HungUp;
 
-impl Gateway {
-    /// A gateway that breaks a call in this way.
+impl ClientProxy {
+    /// A proxy that breaks a call in this way.
     pub async fn start(fault: Option<(&str, ClientFault)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port is free");
@@ -120,7 +120,7 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
+impl Drop for ClientProxy {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -203,8 +203,7 @@ impl Shared {
         }
     }
 
-    /// The fault that hits this call. It is the first of its kind that is hit, but the third part, so that there are some
-    /// before it.
+    /// The fault that hits this call: the first such call, and of the puts the third, so that there are some before it.
     fn fault_of(&self, call: &str) -> Result<Option<ClientFault>, HungUp> {
         let mut seen = self.seen();
         if seen.is_away {
@@ -258,7 +257,7 @@ impl Shared {
         Ok(response)
     }
 
-    /// Makes the URLs of parts lead to this gateway.
+    /// Makes the URLs of parts lead to this proxy.
     fn lead_here(&self, body: &Bytes) -> Bytes {
         let Ok(mut json) = serde_json::from_slice::<Value>(body) else {
             return body.clone();
@@ -306,7 +305,7 @@ fn passed(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// API Gateway's answer (API Gateway developer guide, "Gateway response types"), or S3's (S3 API reference, "Error responses").
+/// API Gateway's answer (API Gateway developer guide, "ClientProxy response types"), or S3's (S3 API reference, "Error responses").
 fn unavailable(call: &str) -> Response<Full<Bytes>> {
     let text = match call {
         PUT => {
