@@ -34,7 +34,8 @@ A `*` marks a run that left something until the sweeper ran.
   sweep a quarter of an hour later (the records are made older by that time); what was there before is counted too.
 - No run takes longer than its limit: 60 s, and the time that the function waits for an answer that does not come (60 s
   for S3, 15 s for others) or for the next byte of OBS (30 s). If `finish` lacks a permission, the limit is 75 s more,
-  until after the next sweep. A request to the API has 29 s.
+  until after the next sweep. A request to the API has 29 s. A client that pushes has 30 s more, and 75 s more where it
+  waits for an answer that does not come.
 
 ## In short
 
