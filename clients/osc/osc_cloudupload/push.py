@@ -21,6 +21,10 @@ from .retries import PAUSES, SILENCE, Interrupted
 CONNECTIONS = 4
 """As many as `receive` has to OBS, unless the operators say otherwise."""
 
+SLICE = 2**18
+"""Bytes that are sent at once. A socket's timeout is for all that it is given to send (`socket.sendall`): SILENCE for a
+whole part would be too short for a slow line."""
+
 URLS = 100
 """The most that the service gives at a time."""
 
@@ -151,7 +155,9 @@ class Push:
         """Puts a part. Returns why it is not there; None if it is."""
         try:
             url = self._url(part)
-            answer = self._pool_of(url).request("PUT", url, body=body, retries=False, redirect=False)
+            headers = {"Content-Length": str(len(body))}  # S3 takes no chunks, which urllib3 would send otherwise
+            pool, slices = self._pool_of(url), self._slices(body)
+            answer = pool.request("PUT", url, body=slices, headers=headers, retries=False, redirect=False)
         except (urllib3.exceptions.HTTPError, Transient) as error:
             return error
         if answer.status == 200:
@@ -160,6 +166,10 @@ class Push:
         with self._lock:
             self._urls.pop(part, None)
         return f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
+
+    @staticmethod
+    def _slices(body):
+        return (body[start : start + SLICE] for start in range(0, len(body), SLICE))
 
     def _url(self, part):
         with self._lock:

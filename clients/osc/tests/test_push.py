@@ -1,5 +1,6 @@
 """`create --push` and `push` by the real osc, with stand-ins for OBS, the cloud uploader and S3."""
 
+import random
 import re
 import signal
 import threading
@@ -9,6 +10,9 @@ import zlib
 from tests.fake_service import AMI, CREATED, PART_SIZE
 from tests.server import Refusal
 from tests.world import FILE, PACKAGE, PROJECT, World
+
+SLICE = 2**18
+"""Bytes that osc sends at once."""
 
 IMAGE = bytes(range(256)) * 5
 """Of 128 parts."""
@@ -80,6 +84,25 @@ class Push(PushOf):
         self.assertEqual(len(self.service.refused_urls), 3)
         for url in self.service.refused_urls:
             self.assertEqual(puts.count(url), 1)
+
+    def test_a_slow_line_is_not_a_silent_one(self):
+        """A part takes longer than SILENCE to be sent; a slice of it does not."""
+        image = random.Random(1).randbytes(64 * SLICE)
+        self.local.write_bytes(image)
+        self.service.part_size = len(image)
+
+        def slowly(file, length):
+            body = b""
+            while len(body) < length and (piece := file.read(min(SLICE, length - len(body)))):
+                body += piece
+                if len(body) < length * 3 / 4:  # the rest is in the buffers of both ends by then
+                    time.sleep(0.08)
+            return body
+
+        self.service.read = slowly
+        self.ended(self.started("create", "--push", *self.words, silence=2), 0)
+        self.assertEqual(len(self.puts()), 1)
+        self.assertTrue(self.service.jobs[1]["pushed"] == image)
 
     def test_what_was_interrupted_goes_on(self):
         short = self.home.folder / "short" / "leap.raw.xz"
