@@ -322,7 +322,7 @@ class TwoPushes(PushOf):
     def push_until_held(self, part):
         """A push of the first job that waits for S3's answer to its last part but some."""
         self.service.s3_answers = [200] * (part - 1) + [self.hold] + [200] * 3
-        process = self.started("create", "--push", *self.words)
+        process = self.started("create", "--push", *self.words, silence=60)
         self.assertTrue(self.held.wait(30))
         return process
 
