@@ -158,14 +158,16 @@ class Push:
             headers = {"Content-Length": str(len(body))}  # S3 takes no chunks, which urllib3 would send otherwise
             pool, slices = self._pool_of(url), self._slices(body)
             answer = pool.request("PUT", url, body=slices, headers=headers, retries=False, redirect=False)
+            if answer.status == 200:
+                return None
+            reason = f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
         except (urllib3.exceptions.HTTPError, Transient) as error:
-            return error
-        if answer.status == 200:
-            return None
-        # Whatever the reason is, the URL may be too old for another attempt. If the job has ended, there is none.
+            reason = error
+        # Whatever the reason is, the URL may be too old for another attempt: S3 may refuse it and close the connection while
+        # the part is sent, and its answer is lost then. If the job has ended, there is no other URL.
         with self._lock:
             self._urls.pop(part, None)
-        return f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
+        return reason
 
     @staticmethod
     def _slices(body):

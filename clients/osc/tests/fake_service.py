@@ -223,10 +223,11 @@ class Service(Server):
         status = self.s3_answers.pop(0) if self.s3_answers else 200
         if callable(status):
             status = status()
+        if status != 200:
+            self.refused_urls.append(f"{path}?signature={query['signature']}")
         if status == 0:
             raise ConnectionResetError
         if status != 200:
-            self.refused_urls.append(f"{path}?signature={query['signature']}")
             raise Refusal(status, b"<Error/>", "application/xml")
         number, part = map(int, path.split("/")[2:])
         job = self.jobs[number]

@@ -80,8 +80,8 @@ class Push(PushOf):
         self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
         puts = self.puts()
         self.assertEqual(len(puts), 128 + 4)
-        # A URL that S3 refused is not used again.
-        self.assertEqual(len(self.service.refused_urls), 3)
+        # A URL that S3 refused is not used again; a connection that breaks may be S3's way to do so.
+        self.assertEqual(len(self.service.refused_urls), 4)
         for url in self.service.refused_urls:
             self.assertEqual(puts.count(url), 1)
 
