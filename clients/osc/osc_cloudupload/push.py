@@ -48,7 +48,7 @@ def push(api, job, source):
     number = job["id"]
     go_on = f"go on with 'osc cloudupload push {number}{source.option}'"
     try:
-        return push_rest(api, number, source)
+        return push_rest(api.with_pauses(PAUSES), number, source)
     except (Interrupted, Transient) as failure:
         raise Failure(f"{failure}: {go_on}") from None
     except KeyboardInterrupt:

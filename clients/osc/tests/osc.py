@@ -23,7 +23,7 @@ IMPATIENT = """\
 import sys
 from osc import babysitter
 from osc_cloudupload import api, retries
-api.PAUSES = retries.PAUSES = {pauses}
+api.PAUSES, retries.PAUSES = {pauses}[:1], {pauses}
 retries.SILENCE = {silence}
 sys.exit(babysitter.main())
 """
@@ -63,7 +63,7 @@ class Home:
         )
 
     def start(self, *words, pauses=(0.1, 0.2, 0.3), silence=1):
-        """Starts `osc cloudupload …` without a terminal, with these PAUSES and this SILENCE."""
+        """Starts `osc cloudupload …` without a terminal, with these PAUSES and this SILENCE of a push."""
         return subprocess.Popen(
             [sys.executable, "-c", IMPATIENT.format(pauses=pauses, silence=silence), "cloudupload", *map(str, words)],
             stdin=subprocess.DEVNULL,

@@ -174,6 +174,19 @@ class Push(PushOf):
         self.ended(self.started("create", "--push", *self.words), 0)
         self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
 
+    def test_begin_and_end_of_a_push_are_tried_as_long_as_its_parts(self):
+        for name in ("push", "push_done"):
+            perform, hiccups = getattr(self.service, name), [Refusal(503, {"message": "Service Unavailable"})] * 3
+
+            def busy(*request, perform=perform, hiccups=hiccups):
+                if hiccups:
+                    raise hiccups.pop()
+                return perform(*request)
+
+            setattr(self.service, name, busy)
+        self.ended(self.started("create", "--push", *self.words), 0)
+        self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
+
     def test_what_cannot_be_put_says_how_to_go_on(self):
         self.service.s3_answers = [503] * 1000
         _, told = self.ended(self.started("create", "--push", *self.words), 1)
