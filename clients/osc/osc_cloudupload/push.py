@@ -91,29 +91,28 @@ class Push:
         self._sent = self._size - sum(self._length(part) for part in self._missing)
         self._urls, self._pool = {}, None
         self._lock, self._over = threading.Lock(), threading.Event()
+        self._senders = threading.Semaphore(CONNECTIONS)
         self._reported, self._began = 0, time.monotonic()
 
     def run(self, source):
         """Puts the missing parts. Returns the CRC32 of the whole file."""
         crc32 = 0
         pending = set()
-        with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as senders:
-            try:
-                for part in range(1, self._parts + 1):
-                    body = self._read(source, self._length(part))
-                    crc32 = zlib.crc32(body, crc32)
-                    if part in self._missing:
-                        if len(pending) > CONNECTIONS:
-                            pending = self._wait_for_one(pending)
-                        pending.add(senders.submit(self._put, part, body))
-                    self._tell()
-                while pending:
-                    pending = self._wait_for_one(pending)
-                    self._tell()
-            except BaseException:
-                self._over.set()
-                senders.shutdown(wait=False, cancel_futures=True)
-                raise
+        try:
+            for part in range(1, self._parts + 1):
+                body = self._read(source, self._length(part))
+                crc32 = zlib.crc32(body, crc32)
+                if part in self._missing:
+                    if len(pending) > CONNECTIONS:
+                        pending = self._wait_for_one(pending)
+                    pending.add(self._submit(part, body))
+                self._tell()
+            while pending:
+                pending = self._wait_for_one(pending)
+                self._tell()
+        except BaseException:
+            self._over.set()
+            raise
         if source.read(1):
             raise Failure(f"{source.name} has become larger while it was sent: push it again, with a new job")
         progress.show_push(self._number, self._sent, self._size, self._began)
@@ -131,6 +130,21 @@ class Push:
             pieces.append(piece)
             left -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _submit(self, part, body):
+        """Puts a part in a thread of its own. It is a daemon, as Python's end waits for the threads of an executor, and they may
+        wait for S3."""
+        sent = concurrent.futures.Future()
+
+        def send():
+            try:
+                with self._senders:
+                    sent.set_result(self._put(part, body))
+            except BaseException as error:
+                sent.set_exception(error)
+
+        threading.Thread(target=send, daemon=True).start()
+        return sent
 
     @staticmethod
     def _wait_for_one(pending):
@@ -156,7 +170,7 @@ class Push:
         try:
             url = self._url(part)
             headers = {"Content-Length": str(len(body))}  # S3 takes no chunks, which urllib3 would send otherwise
-            pool, slices = self._pool_of(url), self._slices(body)
+            pool, slices = self._pool_of(url), self._slices(part, body)
             answer = pool.request("PUT", url, body=slices, headers=headers, retries=False, redirect=False)
             if answer.status == 200:
                 return None
@@ -169,9 +183,11 @@ class Push:
             self._urls.pop(part, None)
         return reason
 
-    @staticmethod
-    def _slices(body):
-        return (body[start : start + SLICE] for start in range(0, len(body), SLICE))
+    def _slices(self, part, body):
+        for start in range(0, len(body), SLICE):
+            if self._over.is_set():
+                raise Interrupted(f"part {part} is not needed any more")
+            yield body[start : start + SLICE]
 
     def _url(self, part):
         with self._lock:

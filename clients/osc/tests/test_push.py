@@ -236,6 +236,29 @@ class Push(PushOf):
         _, told = self.ended(process, 130, timeout=20)
         self.assertIn(f"go on with 'osc cloudupload push 1 --file {self.local}'", told)
 
+    def test_an_interrupted_push_waits_for_no_part(self):
+        """S3 reads nothing more of the parts, or does not answer."""
+        self.local.write_bytes(bytes(64 * SLICE))
+        self.service.part_size = 32 * SLICE
+        read, held, free = self.service.read, threading.Event(), threading.Event()
+        self.addCleanup(free.set)
+
+        def hold(file, length):
+            body = read(file, min(length, at))
+            if length > SLICE:
+                held.set()
+                free.wait(60)
+            return body
+
+        self.service.read = hold
+        for at in (SLICE, self.service.part_size):
+            held.clear()
+            process = self.started("create", "--push", *self.words, silence=60)
+            self.assertTrue(held.wait(30))
+            process.send_signal(signal.SIGINT)
+            _, told = self.ended(process, 130, timeout=20)
+            self.assertIn("Interrupted: go on with", told)
+
 
 class BreaksOfObs(PushOf):
     """OBS is read on."""
