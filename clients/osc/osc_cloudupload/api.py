@@ -1,5 +1,6 @@
 """The calls of the cloud uploader that a user with a token makes: the paths below /v1 of docs/openapi.yaml."""
 
+import copy
 import http.client
 import json
 import time
@@ -58,6 +59,13 @@ class Api:
     def __init__(self, service):
         self._service = service
         self._opener = urllib.request.build_opener(NoRedirects)
+        self._pauses = PAUSES
+
+    def with_pauses(self, pauses):
+        """The same service, with these pauses before further attempts of a request."""
+        api = copy.copy(self)
+        api._pauses = pauses
+        return api
 
     def me(self):
         return self._json("GET", "/v1/me")
@@ -98,9 +106,9 @@ class Api:
         return self._json("GET", f"/v1/jobs/{number}/push")
 
     def part_urls(self, number, parts, sent):
-        """The URLs of parts, by number. `sent` bytes of the file were put so far."""
+        """The URLs of parts, by number. `sent` bytes of the file were put so far. One attempt: who puts a part makes more."""
         body = {"numbers": parts, "sent": sent}
-        answer = self._json("POST", f"/v1/jobs/{number}/push/parts", body, is_safe=True)
+        answer = self._json("POST", f"/v1/jobs/{number}/push/parts", body)
         return {part["number"]: part["url"] for part in answer["parts"]}
 
     def push_done(self, number, crc32):
@@ -134,7 +142,7 @@ class Api:
     def _bytes(self, method, path, body=None, is_safe=None):
         """`is_safe` says whether the request may be sent again; if not given, those may that change nothing."""
         is_safe = method == "GET" if is_safe is None else is_safe
-        pauses = iter(PAUSES if is_safe else ())
+        pauses = iter(self._pauses if is_safe else ())
         while True:
             try:
                 return self._send(method, path, body)

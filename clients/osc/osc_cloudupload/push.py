@@ -21,6 +21,10 @@ from .retries import PAUSES, SILENCE, Interrupted
 CONNECTIONS = 4
 """As many as `receive` has to OBS, unless the operators say otherwise."""
 
+SLICE = 2**18
+"""Bytes that are sent at once. A socket's timeout is for all that it is given to send (`socket.sendall`): SILENCE for a
+whole part would be too short for a slow line."""
+
 URLS = 100
 """The most that the service gives at a time."""
 
@@ -44,7 +48,7 @@ def push(api, job, source):
     number = job["id"]
     go_on = f"go on with 'osc cloudupload push {number}{source.option}'"
     try:
-        return push_rest(api, number, source)
+        return push_rest(api.with_pauses(PAUSES), number, source)
     except (Interrupted, Transient) as failure:
         raise Failure(f"{failure}: {go_on}") from None
     except KeyboardInterrupt:
@@ -87,29 +91,28 @@ class Push:
         self._sent = self._size - sum(self._length(part) for part in self._missing)
         self._urls, self._pool = {}, None
         self._lock, self._over = threading.Lock(), threading.Event()
+        self._senders = threading.Semaphore(CONNECTIONS)
         self._reported, self._began = 0, time.monotonic()
 
     def run(self, source):
         """Puts the missing parts. Returns the CRC32 of the whole file."""
         crc32 = 0
         pending = set()
-        with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as senders:
-            try:
-                for part in range(1, self._parts + 1):
-                    body = self._read(source, self._length(part))
-                    crc32 = zlib.crc32(body, crc32)
-                    if part in self._missing:
-                        if len(pending) > CONNECTIONS:
-                            pending = self._wait_for_one(pending)
-                        pending.add(senders.submit(self._put, part, body))
-                    self._tell()
-                while pending:
-                    pending = self._wait_for_one(pending)
-                    self._tell()
-            except BaseException:
-                self._over.set()
-                senders.shutdown(wait=False, cancel_futures=True)
-                raise
+        try:
+            for part in range(1, self._parts + 1):
+                body = self._read(source, self._length(part))
+                crc32 = zlib.crc32(body, crc32)
+                if part in self._missing:
+                    if len(pending) > CONNECTIONS:
+                        pending = self._wait_for_one(pending)
+                    pending.add(self._submit(part, body))
+                self._tell()
+            while pending:
+                pending = self._wait_for_one(pending)
+                self._tell()
+        except BaseException:
+            self._over.set()
+            raise
         if source.read(1):
             raise Failure(f"{source.name} has become larger while it was sent: push it again, with a new job")
         progress.show_push(self._number, self._sent, self._size, self._began)
@@ -127,6 +130,21 @@ class Push:
             pieces.append(piece)
             left -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _submit(self, part, body):
+        """Puts a part in a thread of its own. It is a daemon, as Python's end waits for the threads of an executor, and they may
+        wait for S3."""
+        sent = concurrent.futures.Future()
+
+        def send():
+            try:
+                with self._senders:
+                    sent.set_result(self._put(part, body))
+            except BaseException as error:
+                sent.set_exception(error)
+
+        threading.Thread(target=send, daemon=True).start()
+        return sent
 
     @staticmethod
     def _wait_for_one(pending):
@@ -151,15 +169,26 @@ class Push:
         """Puts a part. Returns why it is not there; None if it is."""
         try:
             url = self._url(part)
-            answer = self._pool_of(url).request("PUT", url, body=body, retries=False, redirect=False)
+            headers = {"Content-Length": str(len(body))}  # S3 takes no chunks, which urllib3 would send otherwise
+            pool, slices = self._pool_of(url), self._slices(part, body)
+            answer = pool.request("PUT", url, body=slices, headers=headers, retries=False, redirect=False)
+            if answer.status == 200:
+                return None
+            reason = f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
         except (urllib3.exceptions.HTTPError, Transient) as error:
-            return error
-        if answer.status == 200:
-            return None
-        # Whatever the reason is, the URL may be too old for another attempt. If the job has ended, there is none.
+            reason = error
+        # Whatever the reason is, the URL may be too old for another attempt: S3 may refuse it and close the connection while
+        # the part is sent, and its answer is lost then. If the job has ended, there is no other URL.
         with self._lock:
             self._urls.pop(part, None)
-        return f"S3 answered {answer.status} {answer.data[:500].decode(errors='replace')}".strip()
+        return reason
+
+    def _slices(self, part, body):
+        view = memoryview(body)
+        for start in range(0, len(body), SLICE):
+            if self._over.is_set():
+                raise Interrupted(f"part {part} is not needed any more")
+            yield view[start : start + SLICE]
 
     def _url(self, part):
         with self._lock:

@@ -93,13 +93,16 @@ class BuildResult:
         # The whole file comes if it is of another version by now (RFC 9110, 13.1.5).
         headers = {"Range": f"bytes={self._at}-", "If-Range": self._version} if self._version else {}
         answer = get(self._url, headers)
-        if answer.status == PARTIAL_CONTENT:
-            is_same = answer.headers.get("Content-Range") == f"bytes {self._at}-{self.size - 1}/{self.size}"
-        else:
-            is_same = length(answer) == self.size and self._skip(answer) == self._crc32
-        if not is_same:
+        try:
+            if answer.status == PARTIAL_CONTENT:
+                is_same = answer.headers.get("Content-Range") == f"bytes {self._at}-{self.size - 1}/{self.size}"
+            else:
+                is_same = length(answer) == self.size and self._skip(answer) == self._crc32
+            if not is_same:
+                raise Failure(f"{self.name} was replaced in OBS while it was sent: push it again, with a new job")
+        except BaseException:
             answer.close()
-            raise Failure(f"{self.name} was replaced in OBS while it was sent: push it again, with a new job")
+            raise
         return answer
 
     def _skip(self, answer):

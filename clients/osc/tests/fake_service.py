@@ -18,7 +18,7 @@ CREATED = 1795445844
 DELETED = 1795446000
 
 PART_SIZE = 10
-"""Bytes of the parts of a file that is pushed."""
+"""Bytes of the parts of a file that is pushed, unless a test says otherwise."""
 
 UPLOAD = {"project", "repository", "arch", "package", "filename"}
 
@@ -38,6 +38,7 @@ class Service(Server):
         self.role = {"arn": None, "region": None, "report": None, "usable": False}
         self.script = [("created", None), ("receiving", 10), ("uploading", 55), ("succeeded", 100)]
         self.quick_create_url = "https://eu-central-1.console.aws.amazon.com/cloudformation/home#/stacks/create/review"
+        self.part_size = PART_SIZE
         self.missing = []
         self.hiccups = 0
         self.s3_answers = []
@@ -185,8 +186,8 @@ class Service(Server):
         job = self.pushed_job(number)
         return {
             "size": job["size"],
-            "part_size": PART_SIZE,
-            "parts": -(-job["size"] // PART_SIZE),
+            "part_size": self.part_size,
+            "parts": -(-job["size"] // self.part_size),
             "missing": self.missing_parts(job),
             "done": job["pushed"] is not None,
         }
@@ -199,7 +200,7 @@ class Service(Server):
         return job
 
     def missing_parts(self, job):
-        return [number for number in range(1, -(-job["size"] // PART_SIZE) + 1) if number not in job["parts"]]
+        return [part for part in range(1, -(-job["size"] // self.part_size) + 1) if part not in job["parts"]]
 
     def part_urls(self, number, _query, body):
         job = self.pushed_job(number)
@@ -209,7 +210,7 @@ class Service(Server):
         parts = [
             {
                 "number": part,
-                "size": min(PART_SIZE, job["size"] - (part - 1) * PART_SIZE),
+                "size": min(self.part_size, job["size"] - (part - 1) * self.part_size),
                 "url": f"{self.url}/s3/{number}/{part}?signature={len(self.sent)}",
             }
             for part in body["numbers"]
@@ -222,14 +223,15 @@ class Service(Server):
         status = self.s3_answers.pop(0) if self.s3_answers else 200
         if callable(status):
             status = status()
+        if status != 200:
+            self.refused_urls.append(f"{path}?signature={query['signature']}")
         if status == 0:
             raise ConnectionResetError
         if status != 200:
-            self.refused_urls.append(f"{path}?signature={query['signature']}")
             raise Refusal(status, b"<Error/>", "application/xml")
         number, part = map(int, path.split("/")[2:])
         job = self.jobs[number]
-        length = min(PART_SIZE, job["size"] - (part - 1) * PART_SIZE)
+        length = min(self.part_size, job["size"] - (part - 1) * self.part_size)
         if job["pushed"] is not None or job["state"] == "failed":
             raise Refusal(404, b"<Error><Code>NoSuchUpload</Code></Error>", "application/xml")
         if method != "PUT" or len(body) != length or "Authorization" in headers or not query["signature"]:

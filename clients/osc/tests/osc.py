@@ -23,8 +23,8 @@ IMPATIENT = """\
 import sys
 from osc import babysitter
 from osc_cloudupload import api, retries
-api.PAUSES = retries.PAUSES = {pauses}
-retries.SILENCE = 1
+api.PAUSES, retries.PAUSES = {pauses}[:1], {pauses}
+retries.SILENCE = {silence}
 sys.exit(babysitter.main())
 """
 
@@ -62,10 +62,10 @@ class Home:
             **options,
         )
 
-    def start(self, *words, pauses=(0.1, 0.2, 0.3)):
-        """Starts `osc cloudupload …` without a terminal, with these pauses before further attempts."""
+    def start(self, *words, pauses=(0.1, 0.2, 0.3), silence=1):
+        """Starts `osc cloudupload …` without a terminal, with these PAUSES and this SILENCE of a push."""
         return subprocess.Popen(
-            [sys.executable, "-c", IMPATIENT.format(pauses=pauses), "cloudupload", *map(str, words)],
+            [sys.executable, "-c", IMPATIENT.format(pauses=pauses, silence=silence), "cloudupload", *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

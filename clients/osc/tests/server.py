@@ -47,6 +47,10 @@ class Server:
         self.http.shutdown()
         self.http.server_close()
 
+    def read(self, file, length):
+        """The body of a request."""
+        return file.read(length)
+
     def handler(self):
         server = self
 
@@ -57,7 +61,7 @@ class Server:
                 url = urllib.parse.urlsplit(self.path)
                 query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
                 length = int(self.headers.get("Content-Length", 0))
-                body = self.rfile.read(length) or None
+                body = server.read(self.rfile, length) or None
                 if len(body or b"") < length:
                     raise ConnectionError("the client is gone")
                 server.requests.append((self.command, self.path))

@@ -1,5 +1,6 @@
 """`create --push` and `push` by the real osc, with stand-ins for OBS, the cloud uploader and S3."""
 
+import random
 import re
 import signal
 import threading
@@ -9,6 +10,9 @@ import zlib
 from tests.fake_service import AMI, CREATED, PART_SIZE
 from tests.server import Refusal
 from tests.world import FILE, PACKAGE, PROJECT, World
+
+SLICE = 2**18
+"""Bytes that osc sends at once."""
 
 IMAGE = bytes(range(256)) * 5
 """Of 128 parts."""
@@ -76,10 +80,29 @@ class Push(PushOf):
         self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
         puts = self.puts()
         self.assertEqual(len(puts), 128 + 4)
-        # A URL that S3 refused is not used again.
-        self.assertEqual(len(self.service.refused_urls), 3)
+        # A URL that S3 refused is not used again; a connection that breaks may be S3's way to do so.
+        self.assertEqual(len(self.service.refused_urls), 4)
         for url in self.service.refused_urls:
             self.assertEqual(puts.count(url), 1)
+
+    def test_a_slow_line_is_not_a_silent_one(self):
+        """A part takes longer than SILENCE to be sent; a slice of it does not."""
+        image = random.Random(1).randbytes(64 * SLICE)
+        self.local.write_bytes(image)
+        self.service.part_size = len(image)
+
+        def slowly(file, length):
+            body = b""
+            while len(body) < length and (piece := file.read(min(SLICE, length - len(body)))):
+                body += piece
+                if len(body) < length * 3 / 4:  # the rest is in the buffers of both ends by then
+                    time.sleep(0.08)
+            return body
+
+        self.service.read = slowly
+        self.ended(self.started("create", "--push", *self.words, silence=2), 0)
+        self.assertEqual(len(self.puts()), 1)
+        self.assertTrue(self.service.jobs[1]["pushed"] == image)
 
     def test_what_was_interrupted_goes_on(self):
         short = self.home.folder / "short" / "leap.raw.xz"
@@ -151,6 +174,19 @@ class Push(PushOf):
         self.ended(self.started("create", "--push", *self.words), 0)
         self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
 
+    def test_begin_and_end_of_a_push_are_tried_as_long_as_its_parts(self):
+        for name in ("push", "push_done"):
+            perform, hiccups = getattr(self.service, name), [Refusal(503, {"message": "Service Unavailable"})] * 3
+
+            def busy(*request, perform=perform, hiccups=hiccups):
+                if hiccups:
+                    raise hiccups.pop()
+                return perform(*request)
+
+            setattr(self.service, name, busy)
+        self.ended(self.started("create", "--push", *self.words), 0)
+        self.assertEqual(self.service.jobs[1]["pushed"], IMAGE)
+
     def test_what_cannot_be_put_says_how_to_go_on(self):
         self.service.s3_answers = [503] * 1000
         _, told = self.ended(self.started("create", "--push", *self.words), 1)
@@ -199,6 +235,29 @@ class Push(PushOf):
         process.send_signal(signal.SIGINT)
         _, told = self.ended(process, 130, timeout=20)
         self.assertIn(f"go on with 'osc cloudupload push 1 --file {self.local}'", told)
+
+    def test_an_interrupted_push_waits_for_no_part(self):
+        """S3 reads nothing more of the parts, or does not answer."""
+        self.local.write_bytes(bytes(64 * SLICE))
+        self.service.part_size = 32 * SLICE
+        read, held, free = self.service.read, threading.Event(), threading.Event()
+        self.addCleanup(free.set)
+
+        def hold(file, length):
+            body = read(file, min(length, at))
+            if length > SLICE:
+                held.set()
+                free.wait(60)
+            return body
+
+        self.service.read = hold
+        for at in (SLICE, self.service.part_size):
+            held.clear()
+            process = self.started("create", "--push", *self.words, silence=60)
+            self.assertTrue(held.wait(30))
+            process.send_signal(signal.SIGINT)
+            _, told = self.ended(process, 130, timeout=20)
+            self.assertIn("Interrupted: go on with", told)
 
 
 class BreaksOfObs(PushOf):
@@ -299,7 +358,7 @@ class TwoPushes(PushOf):
     def push_until_held(self, part):
         """A push of the first job that waits for S3's answer to its last part but some."""
         self.service.s3_answers = [200] * (part - 1) + [self.hold] + [200] * 3
-        process = self.started("create", "--push", *self.words)
+        process = self.started("create", "--push", *self.words, silence=60)
         self.assertTrue(self.held.wait(30))
         return process
 
