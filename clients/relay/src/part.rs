@@ -58,7 +58,7 @@ pub async fn put(s3: &Client, url: &str, part: Bytes, silence: Duration) -> Resu
 }
 
 async fn answer(s3: &Client, url: &str, body: Pieces) -> Result<(), PutError> {
-    // Whoever has the URL may put the part: it shows nowhere.
+    // The URL is enough to put the part: it shows nowhere.
     let unreachable = |error: reqwest::Error| PutError::Unreachable(error.without_url());
     let sent = s3.put(url).body(reqwest::Body::wrap(body)).send();
     let answer = sent.await.map_err(unreachable)?;

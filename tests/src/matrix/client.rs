@@ -30,7 +30,7 @@ pub enum Client {
     Relay,
 }
 
-/// What happens to a client's call.
+/// The ways in which a client's call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientFault {
     /// The connection breaks before the service has the call.
@@ -60,7 +60,7 @@ const AWAY: Duration = Duration::from_secs(10);
 /// The times that a user starts a push before giving it up.
 const ATTEMPTS: u32 = 3;
 
-/// What becomes of a job that nobody goes on with.
+/// The details of a job that nobody goes on with, a day later.
 const GIVEN_UP: &str = "no part of the file was pushed for 24 hours: create another job";
 
 /// The call that puts a part.
@@ -211,7 +211,7 @@ impl Harness {
         }
     }
 
-    /// What others do once the fault has hit.
+    /// The kill, or the second client, once the fault has hit.
     async fn meanwhile(
         &self,
         program: &Program<'_>,

@@ -118,7 +118,7 @@ fn expected_end_of_push(scenario: Scenario, call: &str, fault: ClientFault) -> E
     }
 }
 
-/// How often the user may have to start the client. A call that makes a job is not sent again by itself, as it would make
+/// The times that the user may have to start the client. A call that makes a job is not sent again by itself, as it would make
 /// another one.
 fn most_attempts(call: &str, fault: ClientFault) -> u32 {
     match fault.kills_client() || client::creates(call) {

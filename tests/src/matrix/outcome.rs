@@ -28,7 +28,7 @@ pub struct Outcome {
     pub calls: BTreeSet<FunctionCall>,
     /// The calls that the client of the service has made.
     pub client_calls: BTreeSet<String>,
-    /// How often its user started it.
+    /// The times that its user started it.
     pub attempts: u32,
     /// Whether it failed, the last time.
     pub client_failed: bool,

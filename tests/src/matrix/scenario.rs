@@ -90,7 +90,7 @@ impl Scenario {
         match self {
             Self::Request(_) => function == function::API,
             Self::Sweep => function == function::SWEEP,
-            // What is broken here are calls of the client.
+            // Calls of the client are broken here.
             Self::PushedBy(_) => false,
             _ if self.kill_point().is_some() => function == function::FINISH,
             _ => ![function::API, function::SWEEP].contains(&function),

@@ -40,6 +40,15 @@ async fn half_an_image(relay: &Relay, cloud: &Cloud) -> Sending {
     sending
 }
 
+/// Starts a relay where another one has left its job.
+async fn assert_next_start_ends_the_job(home: &Home, cloud: &Cloud) {
+    let _next = home.start(cloud).await;
+    cloud
+        .wait("the job is off the list", |_| home.jobs().is_empty())
+        .await;
+    assert_eq!(cloud.ends(17), [INTERRUPTED]);
+}
+
 #[tokio::test]
 async fn nothing_more_is_sent_for_a_job_that_has_ended() {
     let home = Home::of("ended");
@@ -152,11 +161,7 @@ async fn the_next_start_ends_the_jobs_of_a_relay_that_was_killed() {
     assert_eq!(cloud.ends(17), [""; 0]);
     assert_eq!(home.jobs(), ["17"]);
 
-    let _next = home.start(&cloud).await;
-    cloud
-        .wait("the job is off the list", |_| home.jobs().is_empty())
-        .await;
-    assert_eq!(cloud.ends(17), [INTERRUPTED]);
+    assert_next_start_ends_the_job(&home, &cloud).await;
 }
 
 #[tokio::test]
@@ -174,12 +179,7 @@ async fn a_job_is_ended_by_the_next_start_if_the_secret_was_refused() {
     assert!(relay.exit().await.success());
     assert_eq!(home.jobs(), ["17"]);
 
-    let cloud = cloud().await;
-    let _next = home.start(&cloud).await;
-    cloud
-        .wait("the job is off the list", |_| home.jobs().is_empty())
-        .await;
-    assert_eq!(cloud.ends(17), [INTERRUPTED]);
+    assert_next_start_ends_the_job(&home, &cloud().await).await;
 }
 
 #[tokio::test]
@@ -210,14 +210,10 @@ async fn a_job_that_cannot_be_ended_is_left_to_the_next_start() {
     relay.signal(Signal::TERM);
     away.wait("an end is tried", |away| away.ends(17).len() > 1)
         .await;
-    // Whoever cannot wait for a minute says so twice.
+    // A second signal ends the relay before its minute is over.
     relay.signal(Signal::TERM);
     assert!(relay.exit().await.success());
     assert_eq!(home.jobs(), ["17"]);
 
-    let back = cloud().await;
-    let _next = home.start(&back).await;
-    back.wait("the job is off the list", |_| home.jobs().is_empty())
-        .await;
-    assert_eq!(back.ends(17), [INTERRUPTED]);
+    assert_next_start_ends_the_job(&home, &cloud().await).await;
 }

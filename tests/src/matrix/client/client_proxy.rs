@@ -1,4 +1,4 @@
-//! What a client takes for the service and for S3: passes its calls on, and breaks one.
+//! A proxy that a client takes for the service and for S3. It passes calls on, and breaks one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,7 +72,7 @@ impl ClientProxy {
         let address = listener.local_addr().expect("a listener has an address");
         let url = format!("http://{address}");
         let shared = Arc::new(Shared {
-            service: service(),
+            service: service().origin().ascii_serialization(),
             url: url.clone(),
             http: reqwest::Client::new(),
             fault: fault.map(|(call, fault)| (call.to_owned(), fault)),
@@ -273,10 +273,9 @@ impl Shared {
     }
 }
 
-/// The API's address, without the name and the secret of a caller.
-fn service() -> String {
-    let url = Url::parse(&env_var("CLOUDUPLOAD_URL")).expect("CLOUDUPLOAD_URL is a URL");
-    url.origin().ascii_serialization()
+/// The API's address, with the name and the secret of OBS's caller.
+pub fn service() -> Url {
+    Url::parse(&env_var("CLOUDUPLOAD_URL")).expect("CLOUDUPLOAD_URL is a URL")
 }
 
 /// A call by its method and path, whatever job it is about.
@@ -292,7 +291,7 @@ fn name_of(head: &Parts) -> String {
     format!("{} {}", head.method, Vec::from_iter(segments).join("/"))
 }
 
-/// What is about the message, and not about the connection.
+/// The headers of the message, without those of the connection.
 fn passed(mut headers: HeaderMap) -> HeaderMap {
     for name in [
         HOST,

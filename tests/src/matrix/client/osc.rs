@@ -6,7 +6,6 @@ use std::{
     process::Stdio,
 };
 
-use serde_json::Value;
 use tokio::{fs, process::Command};
 
 use super::{ClientProxy, Harness};
@@ -35,12 +34,13 @@ impl<'a> Osc<'a> {
             .await
             .expect("a file can be written");
         let token = user.token["token"].as_str().expect("a new token is shown");
+        let ami_name = upload.body["ami_name"].as_str();
         Self {
             proxy,
             home,
             token: token.to_owned(),
             package: upload.package.clone(),
-            ami_name: text(&upload.body["ami_name"]),
+            ami_name: ami_name.expect("the upload names its AMI").to_owned(),
         }
     }
 
@@ -87,8 +87,4 @@ impl Drop for Osc<'_> {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.home);
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, process::Stdio};
 
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use tokio::{
     fs,
     io::{AsyncBufReadExt, BufReader},
@@ -10,8 +10,8 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::ClientProxy;
-use crate::{Job, JobId, Upload, disk, environment::env_var};
+use super::{ClientProxy, client_proxy::service};
+use crate::{Job, JobId, Upload, disk};
 
 pub struct Relay<'a> {
     proxy: &'a ClientProxy,
@@ -32,7 +32,7 @@ impl<'a> Relay<'a> {
         fs::create_dir_all(home.join("state"))
             .await
             .expect("a folder can be made");
-        let service = Url::parse(&env_var("CLOUDUPLOAD_URL")).expect("CLOUDUPLOAD_URL is a URL");
+        let service = service();
         let secret = service.password().unwrap_or_default();
         fs::write(home.join("secret"), secret)
             .await
@@ -85,7 +85,7 @@ impl<'a> Relay<'a> {
     async fn start(&self) -> Running {
         let relay =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/quick/obs-cloudupload-relay");
-        let service = Url::parse(&env_var("CLOUDUPLOAD_URL")).expect("CLOUDUPLOAD_URL is a URL");
+        let service = service();
         let mut process = Command::new(relay)
             .env_clear()
             .env("RELAY_LISTEN", "127.0.0.1:0")
